@@ -1,1 +1,1 @@
-"""What is true and allowed: aggregates, their events, values, rules, errors. Pure."""
+"""What is true and allowed: aggregates, their events, values, rules, errors. All of it is pure."""

@@ -9,11 +9,11 @@ from domain.event import Recorded
 
 
 class Moved(msgspec.Struct, frozen=True, array_like=True):
-    """How a thing came into its archive; it stands with the first of its events.
+    """How a thing came into its archive. It stands with the first of its events.
 
-    ``documents`` are the ids of those that its events had made, by container: nobody can tell it from what is
-    left. ``sha256`` is that of the archive's file. ``erased`` has the erasures by which these documents had
-    been made again by then: by the key, the version of the last event of its erasure.
+    ``documents`` are the ids of the documents that its events had made, by container, because the rest does
+    not tell them. ``sha256`` is that of the archive's file. ``erased`` has the erasures after which these
+    documents had been made again by then: for each key, the version of the last event of its erasure.
     """
 
     sha256: str
@@ -26,7 +26,7 @@ class Moved(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ArchivedEvent(Recorded, frozen=True, kw_only=True):
-    """An event in its place, without its payload: what it was, and in which archive's file it is."""
+    """An event in its place, without its payload: what it was, and which archive's file has it."""
 
     topic: str
     schema_version: int
@@ -35,7 +35,7 @@ class ArchivedEvent(Recorded, frozen=True, kw_only=True):
 
 
 def documents_left(container: str, events: Iterable[Recorded]) -> list[tuple[str, str]]:
-    """The (tenant, id) of the documents of a container that archived events had made."""
+    """Return the (tenant, id) of the documents of a container that archived events had made."""
     return [
         (recorded.meta.tenant, id)
         for recorded in events
@@ -45,7 +45,8 @@ def documents_left(container: str, events: Iterable[Recorded]) -> list[tuple[str
 
 
 def was_erased_before(events: Iterable[Recorded], key_id: str, version: int) -> bool:
-    """Whether a thing was archived after its documents had been made again by an event of a key's erasure."""
+    """Return whether a thing was archived after its documents had been made again by an event of a key's
+    erasure."""
     return any(
         recorded.moved.erased.get(key_id, 0) >= version
         for recorded in events
@@ -54,7 +55,7 @@ def was_erased_before(events: Iterable[Recorded], key_id: str, version: int) -> 
 
 
 def refuse_archived(events: Iterable[Recorded]) -> None:
-    """Where one of a thing's events is archived, nothing can be made of it.
+    """Refuse to use a thing if one of its events is archived.
 
     Raises:
         ThingArchived: one is.

@@ -1,4 +1,5 @@
-"""Delegations: who decides for whom while they are away. One stream a tenant, so that no two make a cycle."""
+"""Delegations: who decides for whom while they are away. One stream per tenant, so that no two make a
+cycle."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -18,25 +19,25 @@ from domain.faults import Fault
 from domain.values import StreamName
 
 LONGEST = timedelta(days=366)
-"""Of one delegation: nobody is away for ever."""
+"""The longest time of one delegation, because nobody is away for ever."""
 
 MOST_OF_ONE = 20
-"""Delegations of one person that have not ended."""
+"""The most delegations of one person that have not ended."""
 
 MOST_A_TENANT = 2_000
-"""Delegations that have not ended: each new one is held against all of them."""
+"""The most delegations that have not ended. Each new one is compared with all of them."""
 
 
 def delegations_stream(tenant: str) -> str:
-    """The name of the stream of a tenant's delegations."""
+    """Return the name of the stream of a tenant's delegations."""
     return str(StreamName(tenant, "delegations", "all"))
 
 
 @stored_as("delegation.made", version=2, upcasters={1: lambda stored: stored})
 class DelegationMade(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """``to`` may decide for ``by`` from a moment on, until another, that one excluded.
+    """``to`` may decide for ``by`` from one time on, up to but excluding another.
 
-    ``made_by`` is who has said so, which may be an operator; before version 2 nobody kept that.
+    ``made_by`` is who made it, which may be an operator. Before version 2 this was not stored.
     """
 
     delegation_id: str
@@ -51,14 +52,15 @@ class DelegationMade(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("delegation.ended")
 class DelegationEnded(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """It was taken back before its time."""
+    """A delegation was taken back before its end."""
 
     delegation_id: str
     ended_at: datetime
 
 
 class Delegation(msgspec.Struct, frozen=True, kw_only=True):
-    """One that has not been taken back, since the ``version`` of the stream that all of them share."""
+    """A delegation that has not been taken back, since the ``version`` of the stream that all of them
+    share."""
 
     delegation_id: str
     by: str
@@ -69,15 +71,15 @@ class Delegation(msgspec.Struct, frozen=True, kw_only=True):
     made_by: str | None = None
 
     def is_made_for_another(self, makers: Collection[str]) -> bool:
-        """Whether one of some people has made it, and not for themselves."""
+        """Return whether one of these people has made it, and not for themselves."""
         return self.made_by in makers and self.made_by != self.by
 
     def holds(self, moment: datetime) -> bool:
-        """Whether it is in force."""
+        """Return whether it is in force."""
         return self.starts_at <= moment < self.ends_at
 
     def overlaps(self, other: "Delegation") -> bool:
-        """Whether there is a moment at which both are in force."""
+        """Return whether both are in force at some time."""
         return self.starts_at < other.ends_at and other.starts_at < self.ends_at
 
 
@@ -88,14 +90,13 @@ class Delegations(msgspec.Struct, frozen=True):
     version: int = 0
 
     def principals_of(self, person: str, now: datetime, *, unless_by: Collection[str] = ()) -> frozenset[str]:
-        """For whom that person may decide now, also by way of others. What ``unless_by`` have made for
-        somebody else does not count.
-        """
+        """Return for whom a person may decide now, directly or through others. What ``unless_by`` have made
+        for somebody else does not count."""
         counting = (each for each in self._holding(now) if not each.is_made_for_another(unless_by))
         return _reached(person, ((each.to, each.by) for each in counting))
 
     def delegates_of(self, person: str, now: datetime) -> frozenset[str]:
-        """Who may decide now for that person, also by way of others."""
+        """Return who may decide now for a person, directly or through others."""
         return _reached(person, ((each.by, each.to) for each in self._holding(now)))
 
     def _holding(self, now: datetime) -> Collection[Delegation]:
@@ -110,7 +111,7 @@ def delegate(state: Delegations | None, made: DelegationMade) -> tuple[Event, ..
 
     Raises:
         BadInput: it is to oneself, of no time, too long, or over already.
-        DelegationMakesCycle: some day both would decide for each other, perhaps by way of others.
+        DelegationMakesCycle: at some time both would decide for each other, perhaps through others.
         TooManyDelegations: the tenant has as many as it may have.
     """
     running = (state or NONE).running
@@ -136,8 +137,8 @@ def end(
     now: datetime,
     expected_version: int | None = None,
 ) -> tuple[Event, ...]:
-    """Take a delegation back. That is for whom it is of, or an operator. The ``expected_version`` is its own:
-    what becomes of others in the stream is no change of it.
+    """Take a delegation back. Its giver may do so, or an operator. ``expected_version`` is that of the
+    delegation itself: changes to others in the stream do not count.
 
     Raises:
         DelegationNotFound: there is none of that id, or it is over.

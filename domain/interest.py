@@ -1,7 +1,7 @@
-"""Which events somebody wants: of some kinds all, of others those that meet a condition.
+"""Which events somebody wants: all of some kinds, and of others those that meet a condition.
 
-Every follower is asked of every event, when it is appended and when it is read, and most want few kinds. So
-what an event's kind says is worked out once a kind and follower, and not once an event.
+Every event is checked for every follower, when it is appended and when it is read, and most followers want
+few kinds. So the result for an event's kind is computed once per kind and follower, not once per event.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,11 +11,11 @@ from typing import Any
 from domain.event import Event, Recorded
 
 Condition = Callable[[Any], object]
-"""Whether an event is wanted, by the truth of what is returned."""
+"""Whether an event is wanted: the truth value of the result."""
 
 
 class Interest:
-    """Events of ``kinds``, given as classes or unions of them, that meet ``where``; joined by ``|``."""
+    """Events of ``kinds``, given as classes or unions of them, that meet ``where``. ``|`` joins interests."""
 
     def __init__(self, *kinds: type[Event] | UnionType, where: Condition = lambda event: True) -> None:
         self._parts: tuple[tuple[type[Event] | UnionType, Condition], ...]
@@ -23,23 +23,23 @@ class Interest:
         self._known = _Known(self._condition_of)
 
     def __or__(self, other: "Interest") -> "Interest":
-        """What either wants; of a kind that both name, what the first says of it."""
+        """Return what either wants. For a kind that both name, the first decides."""
         both = Interest()
         both._parts = self._parts + other._parts
         return both
 
     def __call__(self, event: Event) -> bool:
-        """Whether such an event is wanted."""
+        """Return whether an event is wanted."""
         condition = self._known[type(event)]
         return condition is not None and bool(condition(event))
 
     def in_any(self, events: Iterable[Event]) -> bool:
-        """Whether one of the events is wanted."""
+        """Return whether one of the events is wanted."""
         known = self._known
         return any((condition := known[type(each)]) is not None and condition(each) for each in events)
 
     def among(self, events: Iterable[Recorded]) -> list[Recorded]:
-        """Those that are wanted, in their order."""
+        """Return the events that are wanted, in their order."""
         known = self._known
         return [
             each
@@ -52,7 +52,7 @@ class Interest:
 
 
 class _Known(dict[type[Event], Condition | None]):
-    """What was asked before; an event's kind always says the same."""
+    """Earlier results. They stay true, because they depend on the kind alone."""
 
     def __init__(self, ask: Callable[[type[Event]], Condition | None]) -> None:
         super().__init__()
@@ -64,4 +64,4 @@ class _Known(dict[type[Event], Condition | None]):
 
 
 EVERYTHING = Interest(Event)
-"""Whatever happens."""
+"""Every event."""

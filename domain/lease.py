@@ -1,18 +1,18 @@
-"""Leave to be the one that does something: what one instance at a time may do is done under a lease."""
+"""Leases: what only one instance at a time may do is done under a lease."""
 
 from typing import Protocol
 
 
 class Lease(Protocol):
-    """Leave to be the one that does something, until another takes over.
+    """The permission to be the one that does something, until another takes over.
 
-    ``fence`` is higher with each holder, so that a store can tell a former one by it; none where no other
-    process could ever hold it.
+    ``fence`` is higher with each holder, so that a store can recognize a former one by it. It is None if no
+    other process could ever hold the lease.
     """
 
     @property
     def name(self) -> str:
-        """What it is leave to do."""
+        """What it permits to do."""
         ...
 
     @property
@@ -21,16 +21,17 @@ class Lease(Protocol):
         ...
 
     def check(self) -> None:
-        """Do nothing while nobody else can have taken over. Ask right before what cannot be taken back.
+        """Do nothing while nobody else can have taken over. Call this right before what cannot be taken back.
 
         Raises:
-            LeaseLost: somebody may have.
+            LeaseLost: somebody may have taken over.
         """
         ...
 
 
 class Unrivalled:
-    """Never lost, and without a fence: nobody else can do ``name`` on the same stores."""
+    """A lease that is never lost, and has no fence, because nobody else can do ``name`` on the same
+    stores."""
 
     fence = None
 
@@ -38,4 +39,4 @@ class Unrivalled:
         self.name = name
 
     def check(self) -> None:
-        """Nobody takes over."""
+        """Do nothing: nobody takes over."""

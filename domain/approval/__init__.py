@@ -1,7 +1,8 @@
 """HitlApproval: what people decide on a risky, expensive deal.
 
 ``policy`` says who decides, ``events`` is what happens, ``state`` what the rules know of it, ``standing``
-whether enough people agree or could; ``asking``, ``deciding``, ``handling`` and ``timing`` are the commands.
+whether enough people have approved or could. ``asking``, ``deciding``, ``handling`` and ``timing`` are the
+commands.
 """
 
 from domain.approval.asking import faults_of, request, revise

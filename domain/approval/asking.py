@@ -1,4 +1,4 @@
-"""To ask people for a decision, and to ask them again when the facts have changed."""
+"""Asking people for a decision, and asking again when the facts have changed."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -26,13 +26,14 @@ def request(
     *,
     refuse_undecidable: bool = True,
 ) -> tuple[Event, ...]:
-    """Ask for a decision; asking again for the same approval changes nothing.
+    """Ask for a decision. Asking again for the same approval changes nothing.
 
-    One that nobody can decide is refused, or else opened all the same and said to be undecidable at once,
-    for those whom a refusal does not reach. Where nobody knows who is in a group, that shows later.
+    A request that nobody can decide is refused. Without ``refuse_undecidable`` it is opened and marked
+    undecidable at once, for those whom a refusal does not reach. If it is not known who is in a group, that
+    shows later.
 
     Raises:
-        ApprovalUndecidable: there are not enough people who could agree.
+        ApprovalUndecidable: there are not enough people who could approve.
         BadInput: it would be due already, or its payload is too large.
         Unknown: something has to be looked up first.
     """
@@ -57,7 +58,7 @@ def request(
 
 
 def faults_of(payload: Payload | None, due_at: datetime | None, now: datetime) -> list[BadInput]:
-    """What is wrong with a request, by whatever policy people would decide."""
+    """Return what is wrong with a request, whatever policy applies."""
     found = _payload_faults(payload)
     if due_at is not None and due_at <= now:
         found.append(BadInput("dueAt has already passed", [Fault("dueAt", "must be later than now")]))
@@ -77,11 +78,11 @@ def revise(
     policy_for: Callable[[Number, Number], Policy],
     around: Circumstances,
 ) -> tuple[Event, ...]:
-    """Tell of changed facts; what is silent stays. If they matter, all are asked again, by the rules that
-    hold for them now; by when stays, and is never over at once for their sake.
+    """Store changed facts. Those that are not given stay. If the change matters, everybody is asked again, by
+    the rules that apply to the new facts. The due date stays, but a change never makes it pass at once.
 
     Raises:
-        NotAllowed: it is not for this person to say.
+        NotAllowed: this person may not change the facts.
         ApprovalNotPending, ApprovalUndecidable, BadInput, Unknown: as with a request.
     """
     require_pending(state, around.now)
@@ -122,7 +123,7 @@ def revise(
 
 
 def _facts(told: Approval | ApprovalRevised) -> bytes:
-    """In the form that is digested: to Python ``1`` and ``true`` are equal, and to nobody else."""
+    """Return the facts in the form that is digested: ``1`` and ``true`` are equal only in Python."""
     return canonical([told.amount, told.risk_score, told.subject, told.payload])
 
 

@@ -1,6 +1,6 @@
-"""To agree, or to be against it: what one person's word does to an approval.
+"""Approving and rejecting: what one person's vote does to an approval.
 
-The same person saying the same again changes nothing, whatever has become of the approval since.
+If the same person votes the same again, nothing changes, whatever has become of the approval since.
 """
 
 from typing import TypeVar
@@ -39,17 +39,17 @@ from domain.values import timestamp
 
 
 def approve(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Event, ...]:
-    """Agree. With enough others the next stage opens, or the deal goes on.
+    """Vote for it. With enough votes the next stage opens, or the deal may go on.
 
     Raises:
         ApprovalNotPending: it is decided, by whom and when, or it was due already.
-        NotAnApprover: nobody waits for this person, or not for whom they say they decide.
-        DutiesNotSeparate: they asked for it, own the deal, decide for who does, or may only by a delegation
-            that one of these two has made for another.
-        DecidedOtherwise: they were against it before.
+        NotAnApprover: nobody waits for this person, or not for the one for whom they say they decide.
+        DutiesNotSeparate: they asked for it, own the deal, decide for somebody who does, or may decide only
+            by a delegation that one of these two has made for another.
+        DecidedOtherwise: they rejected it before.
         FactsChanged: they have seen other facts.
         StageNotOpen: they mean another stage.
-        ApprovalUndecidable: afterwards too few others could agree.
+        ApprovalUndecidable: too few others could approve after this vote.
         Unknown: something has to be looked up first.
     """
     if _said_before(state, ballot, approves=True):
@@ -79,14 +79,14 @@ def approve(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Eve
 
 
 def reject(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Event, ...]:
-    """Be against it. So many rejections as the stage says end it, and so does one after which too few others
-    could agree.
+    """Vote against it. As many rejections as the stage says end it, and so does one after which too few
+    others could approve.
 
     Raises:
-        BadInput: the policy wants a reason, and there is none.
-        ApprovalUndecidable: too few others could agree, and only since it is said for another.
-        DutiesNotSeparate: they may only by a delegation that who asked for it, or owns the deal, has made for
-            another.
+        BadInput: the policy requires a reason, and there is none.
+        ApprovalUndecidable: too few others could approve, and only because the vote is for another person.
+        DutiesNotSeparate: they may decide only by a delegation that whoever asked for it, or owns the deal,
+            has made for another.
         ApprovalNotPending, NotAnApprover, DecidedOtherwise, FactsChanged, StageNotOpen, Unknown: as with
             :func:`approve`.
     """
@@ -116,13 +116,14 @@ def reject(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Even
 
 
 def _said_before(state: Approval, ballot: Ballot, *, approves: bool) -> bool:
-    """Whether they have said the same before, of the same stage and for the same person, if they name them.
+    """Return whether they have voted the same before, in the same stage and for the same person, if they name
+    them.
 
-    A person may be asked in several stages. Whoever spoke in an earlier one has to name the stage they mean
-    now, so that the same click twice is not two votes.
+    A person may be asked in several stages. Whoever voted in an earlier stage has to name the stage that they
+    mean now, so that a repeated click does not count as two votes.
 
     Raises:
-        DecidedOtherwise: they have said the opposite, in the open stage.
+        DecidedOtherwise: they have voted the opposite in the open stage.
     """
     if state.opening is None:
         return state.ended_by == ballot.by and state.status == ("approved" if approves else "rejected")
@@ -151,7 +152,7 @@ def _is_meant(state: Approval, vote: Vote, ballot: Ballot) -> bool:
 
 
 def _require_current(state: Approval, ballot: Ballot, around: Circumstances) -> None:
-    """What is decided on must be there, and be what was seen."""
+    """Check that what is decided on exists, and is what was seen."""
     require_pending(state, around.now)
     if ballot.digest is not None and ballot.digest != state.digest:
         raise FactsChanged(
@@ -164,14 +165,14 @@ def _require_current(state: Approval, ballot: Ballot, around: Circumstances) -> 
 
 
 def _named_principal(state: Approval, ballot: Ballot, around: Circumstances) -> str | None:
-    """Whom they say they decide for, where anybody may decide."""
+    """Return for whom they say they decide, if anybody may decide."""
     if ballot.on_behalf_of is not None:
         require_principal(state, ballot.by, ballot.on_behalf_of, around)
     return ballot.on_behalf_of
 
 
 def _uses_up_two(by: str, principal: str | None) -> ApprovalUndecidable:
-    """Nobody counts twice, and so a vote for another takes the word of both."""
+    """Nobody counts twice, so a vote for another person uses up the votes of both."""
     return ApprovalUndecidable(f"if {by} decides for {principal}, too few others could agree")
 
 

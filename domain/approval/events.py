@@ -1,7 +1,7 @@
 """What can happen to an approval.
 
-``at`` is when; who did it is in the event's metadata as well. Whatever the neighbours are told of repeats
-the approval's addressees, so that a message is derived from its event alone.
+``at`` is the time. Who did it is also in the event's metadata. An event that leads to a message repeats the
+approval's addressees, so that the message is derived from the event alone.
 """
 
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ UNCOUNTED = -1
 
 
 def approval_stream(tenant: str, approval_id: str) -> str:
-    """The name of an approval's stream."""
+    """Return the name of an approval's stream."""
     return str(StreamName(tenant, "approval", approval_id))
 
 
 def approval_id_of(step_id: str, attempt: int) -> str:
-    """The id of the approval that a dispatch of a step asks for."""
+    """Return the id of the approval that a dispatch of a step asks for."""
     return derived_id("approval", step_id, str(attempt))
 
 
@@ -37,11 +37,11 @@ class Escalating(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A stage that people may decide in from now on.
+    """A stage in which people may vote from now on.
 
-    ``round`` counts how often all was asked anew. ``waits_for`` names whom it waits for, as
-    :attr:`Approver.key` does. ``seats`` are those of each entry, :data:`UNCOUNTED` where all of a group are
-    asked that could not be looked up.
+    ``round`` counts how often everybody was asked again. ``waits_for`` names whom the stage waits for, as
+    :attr:`Approver.key` does. ``seats`` are those of each entry, :data:`UNCOUNTED` if all members of a group
+    are asked that could not be looked up.
     """
 
     round: int
@@ -59,10 +59,10 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     upcasters={1: lambda stored: stored, 2: lambda stored: stored},
 )
 class ApprovalRequested(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """People were asked to decide, for a ``step`` of a workflow or for its own sake.
+    """People were asked to decide, for a ``step`` of a workflow or independently.
 
-    ``amount`` is in the deal's own currency. Without a ``policy`` any one person decides. One that was opened
-    ``unchecked``, as nobody knew who is in the groups, may turn out to be undecidable.
+    ``amount`` is in the deal's own currency. Without a ``policy`` any one person decides. An approval that
+    was opened ``unchecked``, because it was not known who is in the groups, may turn out to be undecidable.
     """
 
     approval_id: str
@@ -88,7 +88,8 @@ class ApprovalRequested(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Decision(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """What either decision tells. ``digest`` is of what was decided on (see :mod:`domain.approval.seen`)."""
+    """The fields of both decisions. ``digest`` is of the facts that were decided on (see
+    :mod:`domain.approval.seen`)."""
 
     approval_id: str
     opportunity_id: str
@@ -119,10 +120,10 @@ class ApprovalRejected(Decision, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Vote(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """What one person said in a stage; ``seats`` are the entries whose seats were theirs to take.
+    """One person's vote in a stage. ``seats`` are the entries whose seats the person could take.
 
-    ``own`` are those among them that were theirs from the first, and not through an escalation or in
-    somebody's stead.
+    ``own`` are those among them that were the person's from the beginning, and not through an escalation or
+    in place of somebody else.
     """
 
     approval_id: str
@@ -138,7 +139,8 @@ class Vote(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("approval.agreed")
 class ApprovalAgreed(Vote, frozen=True, kw_only=True, omit_defaults=True):
-    """One of those who are asked agrees; ``missing`` more have to, of those that it ``waits_for`` now."""
+    """One of the people who are asked approves. ``missing`` more must approve, of those that it ``waits_for``
+    now."""
 
     missing: int = 0
     waits_for: tuple[str, ...] = ()
@@ -146,14 +148,14 @@ class ApprovalAgreed(Vote, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("approval.objected")
 class ApprovalObjected(Vote, frozen=True, kw_only=True, omit_defaults=True):
-    """One of those who are asked is against it. If that does not end it, it ``waits_for`` these."""
+    """One of the people who are asked rejects it. If that does not end it, it ``waits_for`` these."""
 
     waits_for: tuple[str, ...] = ()
 
 
 @stored_as("approval.stage_opened")
 class ApprovalStageOpened(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The stage before it has agreed; the next may decide."""
+    """The stage before it has approved, and the next one may vote."""
 
     approval_id: str
     at: datetime
@@ -162,7 +164,7 @@ class ApprovalStageOpened(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("approval.revised")
 class ApprovalRevised(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The facts changed. If that ``voids`` what was agreed, all are asked again, in the first stage."""
+    """The facts changed. If that ``voids`` the votes, everybody is asked again, from the first stage on."""
 
     approval_id: str
     at: datetime
@@ -180,7 +182,7 @@ class ApprovalRevised(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("approval.claimed")
 class ApprovalClaimed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody says that they see to it."""
+    """Somebody takes care of it."""
 
     approval_id: str
     by: str
@@ -189,7 +191,7 @@ class ApprovalClaimed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("approval.released")
 class ApprovalReleased(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """They do not see to it any more."""
+    """They no longer take care of it."""
 
     approval_id: str
     by: str
@@ -198,7 +200,7 @@ class ApprovalReleased(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("approval.commented")
 class ApprovalCommented(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody said something, and decided nothing."""
+    """Somebody commented, without deciding anything."""
 
     approval_id: str
     by: str
@@ -207,7 +209,7 @@ class ApprovalCommented(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Notice(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """What notification-manager is told of, and whom it is for."""
+    """What notification-manager is told, and for whom it is."""
 
     approval_id: str
     opportunity_id: str
@@ -222,9 +224,9 @@ class Notice(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("approval.reassigned")
 class ApprovalReassigned(Notice, frozen=True, kw_only=True, omit_defaults=True):
-    """``to`` may take the ``seats``; where it was ``instead_of`` somebody, they may not any more.
+    """``to`` may take the ``seats``. If that is ``instead_of`` somebody, they no longer may.
 
-    ``own`` are those among the seats that were that person's from the first.
+    ``own`` are those among the seats that were that person's from the beginning.
     """
 
     by: str
@@ -237,7 +239,7 @@ class ApprovalReassigned(Notice, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("approval.reminded")
 class ApprovalReminded(Notice, frozen=True, kw_only=True, omit_defaults=True):
-    """Time passes: the ``number``-th reminder of a stage in a round."""
+    """The ``number``-th reminder of a stage in a round is due."""
 
     round: int
     stage: int
@@ -246,7 +248,7 @@ class ApprovalReminded(Notice, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("approval.escalated")
 class ApprovalEscalated(Notice, frozen=True, kw_only=True, omit_defaults=True):
-    """Time has passed: ``to`` may fill the seats of the stage as well."""
+    """The time of the stage has passed, and ``to`` may fill its seats as well."""
 
     round: int
     stage: int
@@ -256,14 +258,14 @@ class ApprovalEscalated(Notice, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("approval.expired")
 class ApprovalExpired(Notice, frozen=True, kw_only=True, omit_defaults=True):
-    """It was not decided in time, and so is not approved."""
+    """It was not decided in time, and so it is not approved."""
 
     step: StepRef | None = None
 
 
 @stored_as("approval.became_undecidable")
 class ApprovalBecameUndecidable(Notice, frozen=True, kw_only=True, omit_defaults=True):
-    """There are not enough people left who could agree."""
+    """There are not enough people left who could approve."""
 
     reason: str
 
@@ -282,7 +284,8 @@ class ApprovalBecameDecidable(Event, frozen=True, kw_only=True, omit_defaults=Tr
     upcasters={1: lambda stored: stored, 2: lambda stored: stored},
 )
 class ApprovalWithdrawn(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Nobody waits for the decision any more. Earlier versions have stored who said so only beside it."""
+    """Nobody waits for the decision any more. Earlier versions stored who withdrew it only in the
+    metadata."""
 
     approval_id: str
     opportunity_id: str

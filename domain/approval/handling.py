@@ -36,13 +36,14 @@ MOST_COMMENTS = 200
 
 
 def claim(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Event, ...]:
-    """Say that one sees to it, so that others need not. It keeps nobody from deciding.
+    """Note that somebody takes care of it, so that others need not. Everybody may still decide.
 
     Raises:
-        ApprovalNotPending: there is nothing to see to.
+        ApprovalNotPending: there is nothing to take care of.
         ApprovalClaimedByAnother: who it is, and since when.
         NotAnApprover: the open stage does not wait for this person.
-        DutiesNotSeparate: they may not approve what anybody else may, or by a delegation that does not count.
+        DutiesNotSeparate: they may not approve what anybody else may, or only by a delegation that does not
+            count.
         Unknown: something has to be looked up first.
     """
     require_pending(state, around.now)
@@ -62,11 +63,11 @@ def claim(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Event
 
 
 def release(state: Approval, by: str, around: Circumstances, *, may_do_all: bool) -> tuple[Event, ...]:
-    """See to it no longer. An operator may say so of another.
+    """Note that somebody no longer takes care of it. An operator may do so for another.
 
     Raises:
-        ApprovalNotPending: there is nothing to see to.
-        NotAllowed: another sees to it.
+        ApprovalNotPending: there is nothing to take care of.
+        NotAllowed: another takes care of it.
     """
     require_pending(state, around.now)
     if state.claim is None:
@@ -85,16 +86,16 @@ def reassign(
     reason: str,
     may_do_all: bool,
 ) -> tuple[Event, ...]:
-    """Hand one's own part of the open stage on; an operator adds somebody to all of it.
+    """Hand over one's own part of the open stage. An operator adds somebody to all of it.
 
-    Nobody's agreement is needed less for it: the number of seats stays. Where anybody may decide, whoever is
-    named is told, and anybody may still. To hand it on to who has it already changes nothing.
+    The number of seats stays, so as many approvals are needed as before. If anybody may decide, the named
+    person is notified, and anybody still may. Handing it to somebody who has it already changes nothing.
 
     Raises:
         ApprovalNotPending: nobody is asked any more.
         NotAnApprover: the open stage does not wait for this person.
-        DutiesNotSeparate: it would go to who may not approve it, or come from one.
-        ApprovalUndecidable: afterwards too few people could agree.
+        DutiesNotSeparate: it would go to somebody who may not approve it, or come from one.
+        ApprovalUndecidable: too few people could approve afterwards.
         Unknown: something has to be looked up first.
     """
     require_pending(state, around.now)
@@ -127,10 +128,10 @@ def reassign(
 
 
 def comment(state: Approval, *, by: str, text: str, around: Circumstances) -> tuple[Event, ...]:
-    """Say something, whatever has become of the approval.
+    """Comment on it, whatever has become of the approval.
 
     Raises:
-        TooManyComments: enough has been said.
+        TooManyComments: there are as many comments as there may be.
     """
     if state.comments >= MOST_COMMENTS:
         raise TooManyComments(f"this approval has {MOST_COMMENTS} comments, the maximum")
@@ -140,11 +141,11 @@ def comment(state: Approval, *, by: str, text: str, around: Circumstances) -> tu
 def withdraw(
     state: Approval, *, by: str, reason: str, around: Circumstances, may_do_all: bool
 ) -> tuple[Event, ...]:
-    """Ask no longer. What has been decided stays decided.
+    """Stop asking. A decision that was made stays.
 
     Raises:
         ApprovalNotPending: it has been decided, or was due already.
-        NotAllowed: it is for somebody else to say.
+        NotAllowed: this person may not withdraw it.
     """
     if state.status == "withdrawn":
         return ()
@@ -171,8 +172,8 @@ def _part_for(
     *,
     may_do_all: bool,
 ) -> Substitute:
-    """What is handed on: one's own part, or that of the one whom one decides for; of an operator who has
-    none, all of it."""
+    """Return what is handed over: one's own part, or that of the person for whom one decides; all of it for
+    an operator who has no part."""
     assert state.opening is not None
     person = ballot.by
     has_part = person not in standing.barred and standing.seats_of(person, ballot.roles)
@@ -193,9 +194,10 @@ def _part_for(
 def _has_already(
     standing: Standing, state: Approval, part: Substitute, ballot: Ballot, around: Circumstances
 ) -> bool:
-    """Whether whoever it would go to has it by the same way already.
+    """Return whether the recipient has it in the same way already.
 
-    An operator who says again that their own part goes to somebody does not add them to all of it.
+    If an operator hands over their own part again to the same person, that does not add the person to all of
+    it.
     """
     to, person = part.approver, part.instead_of
     if person is not None:
@@ -212,7 +214,7 @@ def _has_already(
 
 
 def _nobody_in(to: Approver, barred: frozenset[str], around: Circumstances) -> str | None:
-    """What to say of a group in which nobody is known who could decide; a misspelt one is such a group."""
+    """Return what to say of a group without any known member who could decide. A misspelt group is one."""
     if to.group is None or not around.people.reached:
         return None
     around.people.know([to.group])

@@ -1,4 +1,4 @@
-"""Events that people hear of carry whom they are for, and where to go."""
+"""Events that people are notified of carry whom they are for, and where to go."""
 
 from datetime import datetime
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ N = TypeVar("N", bound=Notice)
 
 
 def notice_of(kind: type[N], state: Approval, now: datetime, **particulars: Any) -> N:
-    """A notice about an approval as it is now, with what is particular to its kind."""
+    """Return a notice about an approval as it is now, with the fields of its kind."""
     addressees = {
         "waits_for": state.waits_for,
         "owner_id": state.owner_id,
@@ -30,7 +30,8 @@ def notice_of(kind: type[N], state: Approval, now: datetime, **particulars: Any)
 
 
 def news_of(state: Approval, around: Circumstances) -> tuple[Event, ...]:
-    """Say so where too few are left who could agree, or enough have come; nothing if that is known.
+    """Return the event that too few people are left who could approve, or that there are enough again;
+    nothing if that is known.
 
     Raises:
         Unknown: something has to be looked up first.

@@ -1,4 +1,4 @@
-"""What has to be known of people when something is decided about an approval."""
+"""What must be known of people to decide something about an approval."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -10,7 +10,7 @@ from domain.delegation import Delegations
 
 
 class Unknown(Exception):
-    """Something is not known yet: whoever looks it up may ask again."""
+    """Something is not known yet. The caller may look it up and try again."""
 
     def __init__(self, groups: frozenset[str] = frozenset(), *, delegations: bool = False) -> None:
         super().__init__(f"groups {sorted(groups)}" + (" and delegations" if delegations else ""))
@@ -19,9 +19,9 @@ class Unknown(Exception):
 
 
 class People(msgspec.Struct, frozen=True):
-    """Who belongs to which group, as far as that was looked up, and who decides for whom.
+    """Who is in which group, as far as that was looked up, and who decides for whom.
 
-    Where nobody can be ``reached`` who knows, what is not known has to do without.
+    If nobody who knows can be ``reached``, decisions are made without it.
     """
 
     members: Mapping[str, frozenset[str]] = {}
@@ -29,7 +29,7 @@ class People(msgspec.Struct, frozen=True):
     reached: bool = True
 
     def know(self, groups: Iterable[str]) -> None:
-        """Make sure that those groups are known, and the delegations.
+        """Check that these groups are known, and the delegations.
 
         Raises:
             Unknown: they are not.
@@ -50,7 +50,7 @@ class People(msgspec.Struct, frozen=True):
             raise Unknown(frozenset({group})) from None
 
     def delegates_of(self, persons: Iterable[str], now: datetime) -> frozenset[str]:
-        """Who may decide now for one of them.
+        """Return who may decide now for one of these persons.
 
         Raises:
             Unknown: the delegations were not looked up.
@@ -59,7 +59,8 @@ class People(msgspec.Struct, frozen=True):
         return frozenset().union(*(known.delegates_of(person, now) for person in persons))
 
     def principals_of(self, person: str, now: datetime, *, unless_by: Collection[str] = ()) -> frozenset[str]:
-        """For whom that person may decide now; by no delegation that ``unless_by`` have made for others.
+        """Return for whom a person may decide now, without delegations that ``unless_by`` have made for
+        others.
 
         Raises:
             Unknown: the delegations were not looked up.
@@ -67,7 +68,7 @@ class People(msgspec.Struct, frozen=True):
         return self._known().principals_of(person, now, unless_by=unless_by)
 
     def is_meant(self, approver: Approver, person: str, roles: frozenset[str]) -> bool:
-        """Whether an approver is that person, or a group or role of theirs."""
+        """Return whether an approver is that person, or one of their groups or roles."""
         if approver.user is not None:
             return approver.user == person
         if approver.group is not None:
@@ -81,7 +82,8 @@ class People(msgspec.Struct, frozen=True):
 
 
 class Ballot(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody says; ``digest``, ``stage`` and ``on_behalf_of`` where they want to be sure of it."""
+    """What somebody votes, with ``digest``, ``stage`` and ``on_behalf_of`` if they want to be sure of
+    these."""
 
     by: str
     roles: frozenset[str] = frozenset()

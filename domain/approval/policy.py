@@ -8,10 +8,10 @@ import msgspec
 from domain.faults import Fault, within
 
 MOST_SEATS = 50
-"""Of one stage."""
+"""The most seats of one stage."""
 
 MOST_APPROVERS = 50
-"""Entries of all stages: each may be a group of thousands."""
+"""The most entries of all stages. Each may be a group of thousands."""
 
 ANYONE = "anyone"
 """Whom a stage without approvers waits for."""
@@ -20,13 +20,14 @@ Agree = Literal["all"] | int
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A part of a policy, and of the events that keep it; a default is part of the format."""
+    """A part of a policy, and of the events that store it. A default is part of the stored format."""
 
 
 class Approver(Part, frozen=True, kw_only=True, omit_defaults=True):
-    """Whom a stage waits for: a person, some of a group, or some who bear a role. One of the three is set.
+    """Whom a stage waits for: a person, some members of a group, or some people with a role. Exactly one is
+    set.
 
-    ``count`` seats are theirs; for a group, ``None`` is a seat for each member there is.
+    They have ``count`` seats. For a group, ``None`` means a seat for each of its members.
     """
 
     user: str | None = None
@@ -36,7 +37,7 @@ class Approver(Part, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def key(self) -> str:
-        """As the inbox knows it: ``user:ada``, ``group:finance`` or ``role:cfo``."""
+        """Its form in the inbox: ``user:ada``, ``group:finance`` or ``role:cfo``."""
         return next(f"{kind}:{name}" for kind, name in self._named())
 
     @property
@@ -51,17 +52,17 @@ class Approver(Part, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Escalation(Part, frozen=True, kw_only=True, omit_defaults=True):
-    """After so many business seconds without an end of the stage, these may fill its seats as well."""
+    """If the stage has not ended after so many business seconds, these may fill its seats as well."""
 
     after_seconds: float
     to: tuple[Approver, ...]
 
 
 class Stage(Part, frozen=True, kw_only=True, omit_defaults=True):
-    """Who must agree before the next stage opens, or the deal goes on.
+    """Who must approve before the next stage opens, or the deal goes on.
 
-    ``agree`` tells how many of the seats must be filled; each person fills one. So many ``rejections`` end
-    the approval. Reminders are business seconds after the stage has opened.
+    ``agree`` says how many of the seats must be filled. Each person fills one. As many ``rejections`` end the
+    approval. Reminders are in business seconds after the stage has opened.
     """
 
     name: str
@@ -73,12 +74,12 @@ class Stage(Part, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def groups(self) -> frozenset[str]:
-        """Every group that it speaks of."""
+        """Every group that it names."""
         escalated = (to for escalation in self.escalations for to in escalation.to)
         return frozenset(each.group for each in (*self.approvers, *escalated) if each.group is not None)
 
     def faults(self) -> Iterator[Fault]:
-        """What does not go together, beyond the form of each part."""
+        """Yield what does not fit together, beyond the form of each part."""
         seats = sum(each.count or 1 for each in self.approvers)
         if seats > MOST_SEATS:
             yield Fault("approvers", f"must have at most {MOST_SEATS} seats, not {seats}")
@@ -92,12 +93,12 @@ class Stage(Part, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Policy(Part, frozen=True, kw_only=True, omit_defaults=True):
-    """The stages, and until when.
+    """The stages, and until when they may decide.
 
-    It is due ``due_after_seconds`` after it was asked for, and expires ``grace_seconds`` after that; both are
-    business seconds. ``bound_to`` are the places in the payload that an agreement
-    is about, all of it if silent: when one changes, everybody is asked again. The requester and the owner of
-    the deal cannot approve it, nor their delegates, unless ``separate_duties`` is given up.
+    An approval is due ``due_after_seconds`` after the request, and expires ``grace_seconds`` after that; both
+    are business seconds. ``bound_to`` are the places in the payload that a vote is about, or all of it if not
+    given: when one changes, everybody is asked again. The requester and the owner of the deal cannot approve
+    it, nor their delegates, unless ``separate_duties`` is off.
     """
 
     stages: tuple[Stage, ...] = ()
@@ -109,11 +110,11 @@ class Policy(Part, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def groups(self) -> frozenset[str]:
-        """Every group that it speaks of."""
+        """Every group that it names."""
         return frozenset().union(*(stage.groups for stage in self.stages))
 
     def faults(self) -> Iterator[Fault]:
-        """What does not go together, all at once."""
+        """Yield everything that does not fit together."""
         approvers = sum(len(stage.approvers) for stage in self.stages)
         if approvers > MOST_APPROVERS:
             yield Fault("stages", f"must name at most {MOST_APPROVERS} approvers in all, not {approvers}")
@@ -125,11 +126,11 @@ class Policy(Part, frozen=True, kw_only=True, omit_defaults=True):
 
 
 BARE = Policy()
-"""The platform's own: one decision, of anybody who neither asked for it nor owns the deal."""
+"""The platform's own policy: one decision, by anybody who neither asked for it nor owns the deal."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """Which policy holds for an amount and a risk, each from one bound to below another."""
+    """Which policy applies to an amount and a risk, each from one bound up to below another."""
 
     policy: Policy
     amount_from: float | None = None
@@ -138,14 +139,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     risk_below: float | None = None
 
     def fits(self, amount: float, risk_score: float) -> bool:
-        """Whether it is for such an approval."""
+        """Return whether the rule applies to such an approval."""
         return _within(amount, self.amount_from, self.amount_below) and _within(
             risk_score, self.risk_from, self.risk_below
         )
 
 
 def chosen(rules: Sequence[Rule], *, amount: float, risk_score: float) -> Policy:
-    """The policy of the first rule that fits, or the bare one."""
+    """Return the policy of the first rule that fits, or the bare one."""
     return next((rule.policy for rule in rules if rule.fits(amount, risk_score)), BARE)
 
 

@@ -1,7 +1,7 @@
-"""Whether enough people agree: seats are filled by a matching, and not by counting.
+"""Whether enough people approve: seats are filled by a matching, not by counting.
 
-Where one is in two groups, that one person fills a seat of either and not of both. So how many seats some
-people fill is the size of a greatest matching between them and the seats they may take (Kuhn's algorithm:
+A person who is in two groups fills a seat of one of them, not of both. So the number of seats that some
+people fill is the size of a maximum matching between them and the seats that they may take (Kuhn's algorithm:
 a person who finds all seats taken asks those who sit there to move).
 """
 
@@ -13,7 +13,8 @@ Seats = frozenset[int]
 
 
 def filled(capacities: Sequence[int], people: Iterable[Seats]) -> int:
-    """How many seats those people fill at most; ``capacities`` tell how many seats each entry has."""
+    """Return how many seats these people fill at most. ``capacities`` are the numbers of seats of the
+    entries."""
     sitting: list[list[int]] = [[] for _ in capacities]
     seats = sum(capacities)
     everybody = _enough_of_each(people, seats)
@@ -39,10 +40,11 @@ def filled(capacities: Sequence[int], people: Iterable[Seats]) -> int:
 
 
 def of_use(capacities: Sequence[int], people: Collection[Seats], entry: int) -> bool:
-    """Whether one more person who may take a seat of ``entry`` alone would fill one more seat."""
+    """Return whether one more person who may take only a seat of ``entry`` would fill one more seat."""
     return filled(capacities, [*people, frozenset((entry,))]) > filled(capacities, people)
 
 
 def _enough_of_each(people: Iterable[Seats], seats: int) -> Sequence[Seats]:
-    """As many of those who may take the same seats as there are seats: more make no difference."""
+    """Return as many of the people who may take the same seats as there are seats. More make no
+    difference."""
     return [alike for alike, number in Counter(people).items() for _ in range(min(number, seats))]

@@ -11,7 +11,7 @@ from domain.values import timestamp
 
 
 def require_pending(state: Approval, now: datetime) -> None:
-    """Nothing more can be done to what is decided, withdrawn or overdue.
+    """Check that the approval is not decided, withdrawn or overdue: nothing can be done to it then.
 
     Raises:
         ApprovalNotPending: with who decided or withdrew it, and when, or when it expired.
@@ -36,7 +36,7 @@ def require_pending(state: Approval, now: datetime) -> None:
 
 
 def require_asker(state: Approval, person: str, *, may_do_all: bool) -> None:
-    """That is for who asked for the approval, who owns the deal, or an operator.
+    """Check that this is whoever asked for the approval, owns the deal, or is an operator.
 
     Raises:
         NotAllowed: it is none of them.
@@ -50,7 +50,8 @@ def require_asker(state: Approval, person: str, *, may_do_all: bool) -> None:
 def require_separate_duties(
     state: Approval, by: str, on_behalf_of: str | None, around: Circumstances
 ) -> None:
-    """Who asked for the approval, or owns the deal, does not approve it, nor does whoever decides for them.
+    """Check that neither whoever asked for the approval nor the owner of the deal approves it, nor anybody
+    who decides for them.
 
     Raises:
         DutiesNotSeparate: it is one of them; with whom, and why.
@@ -76,12 +77,13 @@ def require_separate_duties(
 
 
 def require_principal(state: Approval, by: str, principal: str, around: Circumstances) -> None:
-    """Who decides for another may do so by their delegation, or by one that somebody else has made for them:
-    but for who has asked for the approval, or owns the deal, and would choose who approves it.
+    """Check that somebody may decide for another: by that person's delegation, or by one that somebody else
+    has made for them. A delegation for another by whoever asked for the approval, or owns the deal, does not
+    count: they would choose who approves it.
 
     Raises:
         NotAnApprover: they do not decide for that person now.
-        DutiesNotSeparate: they do by such a delegation alone; who has made it.
+        DutiesNotSeparate: they do so only by such a delegation; who has made it.
     """
     everybody = around.people.principals_of(by, around.now)
     if principal not in everybody:
@@ -100,11 +102,12 @@ def require_principal(state: Approval, by: str, principal: str, around: Circumst
 
 
 def principal_of(state: Approval, standing: Standing, ballot: Ballot, around: Circumstances) -> str | None:
-    """For whom somebody votes: for themselves if they can, else for the one who has delegated to them.
+    """Return for whom somebody votes: themselves if they can, or else the person who has delegated to them.
 
     Raises:
-        NotAnApprover: for nobody; or not for whom they say; or they count already, or whom they decide for.
-        DutiesNotSeparate: for one for whom they decide by a delegation that does not count.
+        NotAnApprover: for nobody; or not for the person that they name; or they have voted already, or the
+            person for whom they decide has.
+        DutiesNotSeparate: only for somebody for whom they decide by a delegation that does not count.
     """
     principals = around.people.principals_of(ballot.by, around.now)
     if ballot.on_behalf_of is not None:

@@ -1,7 +1,7 @@
-"""What an agreement is about: a digest of the facts that a person has seen when they decided.
+"""What a vote is about: a digest of the facts that a person saw when they decided.
 
-The amount, the risk and the deal always count; of the payload, the places that the policy binds to, or all
-of it. The form that is digested never changes: the digests stand in the log as proof.
+The amount, the risk and the deal always count; of the payload, the places to which the policy binds, or all
+of it. The form that is digested never changes, because the digests stand in the log as proof.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ def digest_of(
     payload: Payload | None,
     bound_to: Sequence[str] | None,
 ) -> str:
-    """``sha256:`` and the digest, in hexadecimal digits, of the facts that matter."""
+    """Return ``sha256:`` and the digest of the facts that matter, in hexadecimal digits."""
     matters: Any = payload
     if bound_to is not None:
         matters = {place: _at(payload, place) for place in bound_to}
@@ -39,9 +39,9 @@ def digest_of(
 
 
 def _at(payload: Payload | None, place: str) -> Any:
-    """What stands at a place such as ``terms.discount``; what is not there is as good as ``null``.
+    """Return the value at a place such as ``terms.discount``. A missing value counts as ``null``.
 
-    Where it leads into a list it is the whole list: nothing of that is left open.
+    If the place leads into a list, the value is the whole list, so that no part of it is left out.
     """
     found: Any = payload
     for name in place.split("."):

@@ -1,9 +1,9 @@
 """How an approval stands: which seats are filled, who may take the others, and whether enough people can.
 
-Nobody is counted twice: who has voted, or has had another vote for them, takes no further seat of the stage.
-Whoever has handed their part on takes none either, unless they are given one afterwards. A part that went to
-a group or to the bearers of a role is one person's still: behind the seats of the entries each such part has
-one place, and through that one of them all takes a seat.
+Nobody is counted twice: a person who has voted, or for whom another has voted, takes no further seat of the
+stage. A person who has handed over their part takes none either, unless they are given one afterwards. A part
+that was handed to a group or to a role is still one person's: behind the seats of the entries each such part
+has one place, and one of its recipients takes a seat through that place.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from domain.business_time import Calendar
 
 
 class Circumstances(msgspec.Struct, frozen=True):
-    """When something is decided, what is known of people, and how the tenant's time passes."""
+    """What is known of people when something is decided, and how the tenant's time passes."""
 
     now: datetime
     people: People
@@ -52,33 +52,33 @@ class Standing:
         return _needed(self._stage, self._capacities)
 
     def vote_of(self, person: str) -> Vote | None:
-        """The vote that used up that person's word, cast by themselves or for them."""
+        """Return the vote that used up that person's say, cast by themselves or for them."""
         votes = self._state.votes
         return next((vote for vote in votes if person in (vote.by, vote.on_behalf_of)), None)
 
     def seats_of(self, person: str, roles: frozenset[str]) -> Seats:
-        """The entries of the stage whose seats are that person's to take."""
+        """Return the entries of the stage whose seats that person may take."""
         return frozenset().union(*(seats for _, seats in self._grants_of(person, roles)))
 
     def ways_of(self, person: str, roles: frozenset[str]) -> frozenset[str]:
-        """As whom they may: by name, or as one of which groups and roles."""
+        """Return in which capacity they may: by name, or by which groups and roles."""
         return frozenset(approver.key for approver, _ in self._grants_of(person, roles))
 
     def own_seats_of(self, person: str, roles: frozenset[str]) -> Seats:
-        """Those of them that were counted for that person when the stage opened."""
+        """Return those of them that were counted for that person when the stage opened."""
         if person in self.barred or any(each.instead_of == person for each in self._state.substitutes):
             return frozenset()
         return frozenset().union(*(seats for _, seats in self._named_grants(person, roles)))
 
     def missing_with(self, votes: Sequence[Vote]) -> int:
-        """How many more would have to agree, had these voted."""
+        """Return how many more would have to approve, given these votes."""
         return max(0, self.needed - self._filled(_agreed(votes)))
 
     def waits_for_with(self, votes: Sequence[Vote]) -> tuple[str, ...]:
-        """Whom the stage would wait for, had these voted: those of whom one more would be of use.
+        """Return whom the stage would wait for, given these votes: those of whom one more would help.
 
-        Of groups and roles nobody is sure. Who decides for whom changes, and so delegates of the requester
-        are waited for as well.
+        The members of groups and roles are not certain. Who decides for whom changes, so delegates of the
+        requester are waited for as well.
         """
         agreed, used = _agreed(votes), _used(votes)
         seated = [*agreed, *self._parts]
@@ -99,8 +99,8 @@ class Standing:
         return tuple(dict.fromkeys(keys))
 
     def can_be_met_with(self, votes: Sequence[Vote]) -> bool:
-        """Whether enough can still agree, had these voted. One has to: where those who were missing have
-        left, the stage does not end by itself."""
+        """Return whether enough people can still approve, given these votes. At least one has to: if those
+        who were missing have left, the stage does not end by itself."""
         not_free = _used(votes) | self.barred
         seats = (seats for person, seats in self._seats_of_all().items() if seats and person not in not_free)
         candidates = [*map(frozenset, seats), *self._bearers_of_roles()]
@@ -108,12 +108,12 @@ class Standing:
         return bool(candidates) and enough
 
     def _filled(self, people: Sequence[Seats]) -> int:
-        """How many seats those people fill. A shared part sits in its own place until one of those whom it
-        went to does: then it takes a seat for them."""
+        """Return how many seats these people fill. A shared part has a place of its own. It takes a seat when
+        one of its recipients takes that place."""
         return filled(self._places, [*people, *self._parts]) - len(self._parts)
 
     def _given(self, number: int) -> Seats:
-        """What everybody may take whom a substitution is to: its seats, or its place where that is shared."""
+        """Return what all recipients of a substitution may take: its seats, or its place if it is shared."""
         each = self._state.substitutes[number]
         return frozenset((self._place(number),)) if _is_shared(each) else frozenset(each.seats)
 
@@ -124,7 +124,8 @@ class Standing:
         return len(self._stage.approvers) + number
 
     def _grants_of(self, person: str, roles: frozenset[str]) -> Sequence[tuple[Approver, Seats]]:
-        """What somebody was given, by the policy and since; all before they handed their part on is gone."""
+        """Return what somebody was given, by the policy and since. What they had before they handed over
+        their part does not count."""
         grants = self._named_grants(person, roles)
         for number, each in enumerate(self._state.substitutes):
             if each.instead_of == person:
@@ -141,7 +142,8 @@ class Standing:
         ]
 
     def _seats_of_all(self) -> Mapping[str, set[int]]:
-        """As :meth:`seats_of`, of all who are known by name: group by group, as there may be thousands."""
+        """Return the same as :meth:`seats_of` for everybody who is known by name: group by group, because
+        there may be thousands."""
         seats: dict[str, set[int]] = {}
         for entry, approver in enumerate(self._stage.approvers):
             for person in _named(approver, self._people):
@@ -154,7 +156,7 @@ class Standing:
         return seats
 
     def _bearers_of_roles(self) -> Iterator[Seats]:
-        """Nobody knows how many bear a role: enough for every seat."""
+        """Yield enough people for every seat of a role, because it is not known how many have it."""
         for entry, approver in enumerate(self._stage.approvers):
             if approver.role is not None:
                 yield from [frozenset((entry,))] * self._capacities[entry]
@@ -163,11 +165,10 @@ class Standing:
                 yield from [self._given(number)] * sum(self._capacities)
 
     def _present_capacities(self, opened_with: Sequence[int]) -> Sequence[int]:
-        """Of a group all of whose members are asked, those who have left are asked no longer.
-
-        Who has voted, or has handed their part on, has been asked, and cannot take that back by leaving. Nor
-        is anybody asked no longer whom the requester has made their delegate: that needs nobody's consent.
-        """
+        """Return the present numbers of seats. If all members of a group are asked, those who have left are
+        no longer asked. Those who have voted, or have handed over their part, stay counted, because they
+        cannot take that back by leaving. Those whom the requester has made their delegates stay counted too,
+        because a delegation needs nobody's consent."""
         capacities = []
         for entry, approver in enumerate(self._stage.approvers):
             seats = opened_with[entry]
@@ -181,7 +182,7 @@ class Standing:
 
 
 def barred_now(state: Approval, around: Circumstances) -> frozenset[str]:
-    """Who may not approve, with those who decide for them now.
+    """Return who may not approve, including those who decide for them now.
 
     Raises:
         Unknown: the delegations have to be looked up first.
@@ -192,7 +193,7 @@ def barred_now(state: Approval, around: Circumstances) -> frozenset[str]:
 def opening(
     policy: Policy, number: int, *, round: int, barred: frozenset[str], around: Circumstances
 ) -> Opening:
-    """A stage as it opens now."""
+    """Return a stage as it opens now."""
     stage = policy.stages[number]
     if around.people.reached:
         around.people.know(stage.groups)
@@ -211,7 +212,7 @@ def opening(
 
 
 def undecidable(state: Approval, around: Circumstances) -> str | None:
-    """Why too few people could agree, in the open stage or in one after it; nothing if enough can."""
+    """Return why too few people could approve, in the open stage or in a later one; None if enough can."""
     if state.opening is None or not around.people.reached:
         return None
     around.people.know(state.policy.groups)
@@ -228,7 +229,7 @@ def undecidable(state: Approval, around: Circumstances) -> str | None:
 
 
 def _seats(stage: Stage, barred: frozenset[str], around: Circumstances) -> tuple[int, ...]:
-    """How many seats each entry has now."""
+    """Return the present number of seats of each entry."""
     people = around.people
     if people.reached:
         people.know(each.group for each in stage.approvers if each.group is not None)
@@ -250,14 +251,14 @@ def _needed(stage: Stage, capacities: Sequence[int]) -> int:
 
 
 def _named(approver: Approver, people: People) -> frozenset[str]:
-    """Those of whom the names are known."""
+    """Return those people whose names are known."""
     if approver.user is not None:
         return frozenset((approver.user,))
     return people.members_of(approver.group) if approver.group is not None else frozenset()
 
 
 def _is_shared(part: Substitute) -> bool:
-    """Whether one person's part went to several, of whom one takes it."""
+    """Return whether one person's part went to several people, of whom one takes it."""
     return part.instead_of is not None and part.approver.user is None
 
 

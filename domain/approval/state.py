@@ -39,10 +39,10 @@ Status = Literal["pending", "approved", "rejected", "withdrawn", "expired"]
 
 
 class Substitute(msgspec.Struct, frozen=True, kw_only=True):
-    """Who else may take some seats of the open stage, and perhaps instead of whom.
+    """Who else may take some seats of the open stage, perhaps in place of somebody.
 
-    ``own`` are the seats that were that person's from the first. Behind the entries ``seats`` may name the
-    place of a substitution before it, by which that person had them.
+    ``own`` are the seats that were that person's from the beginning. Behind the entries ``seats`` may name
+    the place of an earlier substitution, by which that person had them.
     """
 
     approver: Approver
@@ -52,7 +52,7 @@ class Substitute(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """Who says that they see to it, and since when."""
+    """Who takes care of it, and since when."""
 
     by: str
     at: datetime
@@ -62,8 +62,9 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     """An approval as the rules need it.
 
     ``votes`` and ``substitutes`` are those of the open stage, ``earlier`` the votes of the round's stages
-    before it. ``named`` are the approver and the recipient of the request, who are told again once a stage
-    opens. ``rounds`` counts how often all was asked anew. ``digest`` is of what a decision is now about.
+    before it. ``named`` are the approver and the recipient of the request, who are notified again once a
+    stage opens. ``rounds`` counts how often everybody was asked again. ``digest`` is of the facts that a
+    decision is now about.
     """
 
     approval_id: str
@@ -101,24 +102,24 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stage(self) -> Stage | None:
-        """The open stage; none where any one person decides."""
+        """The open stage, or None if any one person decides."""
         return self.policy.stages[self.opening.stage] if self.opening else None
 
     @property
     def barred(self) -> frozenset[str]:
-        """Who may not approve, for the sake of separate duties."""
+        """Who may not approve, because duties are separate."""
         return barred_by(self.policy, self.requested_by, self.owner_id)
 
 
 def barred_by(policy: Policy, requested_by: str | None, owner_id: str | None) -> frozenset[str]:
-    """Who may not approve what one has asked for, and another owns."""
+    """Return who may not approve: the requester and the owner."""
     if not policy.separate_duties:
         return frozenset()
     return frozenset(each for each in (requested_by, owner_id) if each is not None)
 
 
 def evolve(state: Approval | None, event: Event) -> Approval:
-    """The approval after ``event``."""
+    """Return the approval after ``event``."""
     if state is None:
         if isinstance(event, ApprovalRequested):
             return _requested(event)
@@ -265,5 +266,5 @@ def _reassigned(state: Approval, event: ApprovalReassigned) -> _Changes:
 
 
 def _released(state: Approval, *people: str | None) -> _Changes:
-    """Who has done their part, or handed it on, sees to it no longer."""
+    """A person who has done their part, or handed it over, no longer takes care of it."""
     return {"claim": None} if state.claim is not None and state.claim.by in people else {}

@@ -1,4 +1,4 @@
-"""What the clock does to an approval. Each of these is harmless when it comes again, or too late."""
+"""What the clock does to an approval. Each command is harmless if it is repeated or late."""
 
 from datetime import datetime
 
@@ -13,14 +13,14 @@ from domain.event import Event
 
 
 def expire(state: Approval, *, now: datetime) -> tuple[Event, ...]:
-    """Nobody has decided in time, and so it is not approved."""
+    """End it, because nobody has decided in time. So it is not approved."""
     if state.status != "pending" or state.expires_at is None or now < state.expires_at:
         return ()
     return (notice_of(ApprovalExpired, state, now, step=state.step),)
 
 
 def remind(state: Approval, *, round: int, stage: int, number: int, now: datetime) -> tuple[Event, ...]:
-    """Tell those whom the stage waits for that it does."""
+    """Remind those whom the stage waits for."""
     if not _is_open(state, round, stage, now) or number in state.reminders:
         return ()
     return (notice_of(ApprovalReminded, state, now, round=round, stage=stage, number=number),)
@@ -48,10 +48,10 @@ def escalate(
 
 
 def look_again(state: Approval, around: Circumstances) -> tuple[Event, ...]:
-    """Say so where the last who could agree has left, or enough have come.
+    """Report that the last person who could approve has left, or that there are enough again.
 
     Raises:
-        ApprovalNotPending: nobody need look at it any more.
+        ApprovalNotPending: nobody needs to look at it any more.
         Unknown: something has to be looked up first.
     """
     require_pending(state, around.now)

@@ -1,7 +1,7 @@
 """Backfill: a job is run over a range of the past, window by window.
 
-``plan`` is what there is to do, ``events`` is what happens, ``state`` what the rules know of it; ``running``
-are its commands, ``admission`` says how many there may be of a job.
+``plan`` is what there is to do, ``events`` is what happens, ``state`` what the rules know of it. ``running``
+are its commands, ``admission`` limits how many there may be of a job.
 """
 
 from domain.backfill.admission import MOST_UNFINISHED, Unfinished, admit, evolve_admissions, leave

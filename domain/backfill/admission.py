@@ -1,4 +1,5 @@
-"""How many backfills of a job there may be: one stream a job decides, so that no two take the last place."""
+"""How many backfills of a job there may be. One stream per job decides, so that no two take the last
+place."""
 
 from datetime import datetime
 
@@ -8,7 +9,7 @@ from domain.errors import TooManyBackfills
 from domain.event import Event
 
 MOST_UNFINISHED = 20
-"""Backfills of one job that have not ended, nor been cancelled."""
+"""The most backfills of one job that have neither ended nor been cancelled."""
 
 Unfinished = frozenset[str]
 """The ids of a job's backfills that have a place."""
@@ -17,10 +18,10 @@ NONE: Unfinished = frozenset()
 
 
 def admit(state: Unfinished | None, plan: Plan, *, now: datetime) -> tuple[Event, ...]:
-    """Give a backfill a place; one that has one keeps it.
+    """Give a backfill a place. One that has a place keeps it.
 
     Raises:
-        BadInput: there is no such backfill to be made.
+        BadInput: the plan is not sound.
         TooManyBackfills: there is no place.
     """
     unfinished = state or NONE
@@ -33,14 +34,14 @@ def admit(state: Unfinished | None, plan: Plan, *, now: datetime) -> tuple[Event
 
 
 def leave(state: Unfinished | None, job: str, backfill_id: str, *, now: datetime) -> tuple[Event, ...]:
-    """Free the place of a backfill that has ended, or starts no window any more."""
+    """Free the place of a backfill that has ended, or starts no more windows."""
     if backfill_id not in (state or NONE):
         return ()
     return (BackfillLeft(job=job, backfill_id=backfill_id, left_at=now),)
 
 
 def evolve_admissions(state: Unfinished | None, event: Event) -> Unfinished:
-    """Who has a place after ``event``."""
+    """Return who has a place after ``event``."""
     match event:
         case BackfillAdmitted():
             return (state or NONE) | {event.plan.backfill_id}

@@ -1,4 +1,4 @@
-"""What can happen to a backfill, and to how many there are of a job."""
+"""What can happen to a backfill, and to the number of a job's backfills."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,22 +10,22 @@ from domain.values import SYSTEM_TENANT, StreamName
 
 Outcome = Literal["completed", "completed_with_failures", "cancelled"]
 Failing = Literal["failed", "timed_out", "refused"]
-"""Why a window has failed: its last run failed or was not heard of, or the job takes no such run."""
+"""Why a window has failed: its last run failed, or was not heard of, or the job accepts no such run."""
 
 
 def backfill_stream(backfill_id: str) -> str:
-    """The name of a backfill's stream."""
+    """Return the name of a backfill's stream."""
     return str(StreamName(SYSTEM_TENANT, "backfill", backfill_id))
 
 
 def admissions_stream(job: str) -> str:
-    """The name of the stream that knows how many unfinished backfills a job has."""
+    """Return the name of the stream that knows how many unfinished backfills a job has."""
     return str(StreamName(SYSTEM_TENANT, "backfills", job))
 
 
 @stored_as("backfill.admitted")
 class BackfillAdmitted(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """There is a place for one more backfill of the job: it is to begin."""
+    """The job has a place for one more backfill, which is to begin."""
 
     plan: Plan
     admitted_at: datetime
@@ -50,7 +50,7 @@ class BackfillRequested(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("backfill.window_started")
 class BackfillWindowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A window's turn has come: its run is to be opened."""
+    """A window's turn has come, and its run is to be opened."""
 
     backfill_id: str
     job: str
@@ -64,7 +64,7 @@ class BackfillWindowStarted(Event, frozen=True, kw_only=True, omit_defaults=True
 
 @stored_as("backfill.window_tried_again")
 class BackfillWindowTriedAgain(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The job's policy has opened another run in place of the window's, which ended badly."""
+    """The job's policy has opened another run in place of the window's run, which ended badly."""
 
     backfill_id: str
     number: int
@@ -75,7 +75,7 @@ class BackfillWindowTriedAgain(Event, frozen=True, kw_only=True, omit_defaults=T
 
 @stored_as("backfill.window_completed")
 class BackfillWindowCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The window's run is completed; ``late``, after the window had been given up as timed out."""
+    """The window's run is completed. ``late``: after the window had been given up as timed out."""
 
     backfill_id: str
     number: int
@@ -86,7 +86,7 @@ class BackfillWindowCompleted(Event, frozen=True, kw_only=True, omit_defaults=Tr
 
 @stored_as("backfill.window_failed")
 class BackfillWindowFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Nothing more comes of the window: its last run has ended badly, or the job takes no such run."""
+    """The window has failed for good: its last run has ended badly, or the job accepts no such run."""
 
     backfill_id: str
     number: int
@@ -98,7 +98,7 @@ class BackfillWindowFailed(Event, frozen=True, kw_only=True, omit_defaults=True)
 
 @stored_as("backfill.cancelled")
 class BackfillCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """No further window starts; it ends when those that are open have ended."""
+    """No further window starts. The backfill ends when the open ones have ended."""
 
     backfill_id: str
     job: str

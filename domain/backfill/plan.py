@@ -1,4 +1,4 @@
-"""What a backfill is to do: a range, cut into windows, each of which is one run of the job."""
+"""What a backfill does: a range is cut into windows, and each of them is one run of the job."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,23 +13,24 @@ from domain.values import derived_id, timestamp
 MOST_WINDOWS = 1_000
 
 MOST_ACTIVE = 20
-"""Windows of one backfill that are open at a time: more would be in cron's way in the job's queue."""
+"""The most windows of one backfill that are open at a time. More would hold up cron's runs in the job's
+queue."""
 
 MOST_METADATA_BYTES = 16_384
-"""It goes out with every window."""
+"""The most bytes of metadata, which go out with every window."""
 
 FROM, TO = "from", "to"
 """What a window's metadata says beside what is said of all."""
 
 Form = Literal["dates", "moments"]
-"""How a window's ends are told to the worker: as ISO dates, or as times in UTC."""
+"""How the worker is told a window's ends: as ISO dates, or as times in UTC."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A range, its beginning included and its end not, and how it is gone through.
+    """A range, from its beginning up to but excluding its end, and how it is processed.
 
-    A window is ``window_days`` times 24 hours in UTC; the last one ends with the range. What ``metadata``
-    says goes out with each.
+    A window is ``window_days`` times 24 hours in UTC. The last one ends with the range. Each window's trigger
+    carries ``metadata``.
     """
 
     backfill_id: str
@@ -48,7 +49,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return -(-(self.ends_at - self.starts_at) // timedelta(days=self.window_days))
 
     def window(self, number: int) -> "Window":
-        """A window by its number, the first being 1."""
+        """Return a window by its number, counted from 1."""
         length = timedelta(days=self.window_days)
         starts_at = self.starts_at + (number - 1) * length
         ends_at = self.ends_at if number == self.total else starts_at + length
@@ -62,12 +63,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
     def windows(self) -> list["Window"]:
-        """All of them, in their order."""
+        """Return all windows, in their order."""
         return [self.window(number) for number in range(1, self.total + 1)]
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the range, and the run that is for it."""
+    """A part of the range, and its run."""
 
     number: int
     run_id: str
@@ -77,17 +78,18 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def window_run_id(backfill_id: str, number: int) -> str:
-    """The id of a window's run: backfill and number are its whole identity, so that it is opened once."""
+    """Return the id of a window's run. It depends only on the backfill and the number, so that the run is
+    opened once."""
     return derived_id("window of a backfill", backfill_id, str(number))
 
 
 def as_text(moment: datetime, form: Form) -> str:
-    """An end of a window, as the worker reads it."""
+    """Return an end of a window as the worker reads it."""
     return moment.astimezone(UTC).date().isoformat() if form == "dates" else timestamp(moment)
 
 
 def is_midnight(moment: datetime) -> bool:
-    """Whether a date says all of it."""
+    """Return whether a date alone can express this time."""
     return moment.astimezone(UTC).time() == datetime.min.time()
 
 

@@ -1,4 +1,4 @@
-"""From its beginning to its end: windows start in their order, so many at a time, and each ends once."""
+"""The course of a backfill: windows start in their order, a limited number at a time, and each ends once."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,10 +22,10 @@ from domain.faults import shortened
 
 
 def request(state: Backfill | None, plan: Plan, *, now: datetime) -> tuple[Event, ...]:
-    """Begin, with the windows that may be open at once; one that has begun is not begun again.
+    """Begin, with the windows that may be open at once. A backfill that has begun is not begun again.
 
     Raises:
-        BadInput: there is no such backfill to be made.
+        BadInput: the plan is not sound.
     """
     if state is not None:
         return ()
@@ -37,7 +37,7 @@ def request(state: Backfill | None, plan: Plan, *, now: datetime) -> tuple[Event
 def complete_window(
     state: Backfill | None, run_id: str, *, completed_at: datetime, now: datetime
 ) -> tuple[Event, ...]:
-    """A window's run is completed, perhaps after it had been given up; then the next may start."""
+    """Note that a window's run is completed, perhaps after it had been given up. Then the next may start."""
     if state is None or state.outcome is not None:
         return ()
     window = state.window_of(run_id)
@@ -63,7 +63,8 @@ def fail_window(
     failed_at: datetime,
     now: datetime,
 ) -> tuple[Event, ...]:
-    """A window's last run has ended badly, or could not be opened; the others go on without it."""
+    """Note that a window's last run has ended badly, or could not be opened. The others continue without
+    it."""
     window = None if state is None else state.window_of(run_id)
     if state is None or window is None:
         return ()
@@ -81,7 +82,8 @@ def fail_window(
 def try_window_again(
     state: Backfill | None, run_id: str, *, in_place_of: str, attempt: int, now: datetime
 ) -> tuple[Event, ...]:
-    """The job's policy has opened another run: the window is the same one, and ends with it."""
+    """Note that the job's policy has opened another run. The window stays the same, and ends with that
+    run."""
     window = None if state is None else state.window_of(in_place_of)
     if state is None or window is None or run_id in window.runs:
         return ()
@@ -99,11 +101,11 @@ def try_window_again(
 def cancel(
     state: Backfill | None, *, job: str, backfill_id: str, by: str, reason: str, now: datetime
 ) -> tuple[Event, ...]:
-    """Let no further window start. One that is cancelled stays so, for its first reason.
+    """Start no further window. A cancelled backfill stays so, for its first reason.
 
     Raises:
         BackfillNotFound: the job has no such backfill.
-        BackfillHasEnded: it came to its end before.
+        BackfillHasEnded: it ended before.
     """
     if state is None or state.plan.job != job:
         raise BackfillNotFound(f"there is no backfill {backfill_id} of {job}")
@@ -116,7 +118,7 @@ def cancel(
 
 
 def _onward(state: Backfill, now: datetime) -> Iterator[Event]:
-    """What follows at once: the next windows start, or that was all."""
+    """Yield what follows at once: the next windows start, or the backfill ends."""
     starting = range(state.started + 1, state.started + state.may_start + 1)
     yield from (_started(state.plan, state.plan.window(number), now) for number in starting)
     if not starting and not state.open:

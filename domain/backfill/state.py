@@ -19,17 +19,18 @@ from domain.event import Event
 
 
 class OpenWindow(msgspec.Struct, frozen=True):
-    """A window whose run is not over; ``runs`` are the ids of all that were opened for it, in their order."""
+    """A window whose run has not ended. ``runs`` are the ids of all runs that were opened for it, in their
+    order."""
 
     number: int
     runs: tuple[str, ...]
 
 
 class Backfill(msgspec.Struct, frozen=True, kw_only=True):
-    """How far it is.
+    """How far a backfill is.
 
-    ``started`` windows have had their turn, in their order, so the next is the one after them. Of those that
-    ``given_up``, by the ids of their runs, a report may still come.
+    ``started`` windows have started, in their order, so the next one is the one after them. For those that
+    were ``given_up``, by the ids of their runs, a report may still come.
     """
 
     plan: Plan
@@ -41,7 +42,7 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome | None = None
 
     def window_of(self, run_id: str) -> OpenWindow | None:
-        """The open window that a run is for."""
+        """Return the open window that a run is for."""
         return next((each for each in self.open if run_id in each.runs), None)
 
     @property
@@ -53,7 +54,7 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def evolve(state: Backfill | None, event: Event) -> Backfill:
-    """The backfill after ``event``."""
+    """Return the backfill after ``event``."""
     if isinstance(event, BackfillRequested):
         return Backfill(plan=event.plan)
     assert state is not None

@@ -1,8 +1,8 @@
 """ConcurrencyGroup: how runs of a definition with the same key get along.
 
-A group knows the run that is under way and the starts that wait for it. A start that a message asks for is
-coalesced: one of them waits at most, and the latest wins. What changes nothing of what is going to happen is
-no event, so that a burst of messages is as long in the log as two of them.
+A group knows the present run and the starts that wait for it. Starts that messages ask for are coalesced: at
+most one of them waits, and the latest wins. What does not change the outcome is no event, so the log of a
+burst of messages is as long as that of two.
 """
 
 import json
@@ -36,7 +36,7 @@ from domain.values import StreamName, derived_id, with_one_kind_of_number
 
 
 def group_of(definition: WorkflowDefinition, opportunity_id: str | None, input: Any) -> str:
-    """The group that a run belongs to. Where the key finds nothing, all such runs are of one group.
+    """Return the group that a run belongs to. If the key finds nothing, all such runs share one group.
 
     Raises:
         BadInput: the key does not fit the input.
@@ -52,7 +52,7 @@ def group_of(definition: WorkflowDefinition, opportunity_id: str | None, input: 
 
 
 def concurrency_stream(tenant: str, group: str) -> str:
-    """The name of a group's stream."""
+    """Return the name of a group's stream."""
     return str(StreamName(tenant, "concurrency", group))
 
 

@@ -1,4 +1,4 @@
-"""What happens to a concurrency group."""
+"""What can happen to a concurrency group."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,10 +10,10 @@ from domain.values import is_same_json
 
 
 class Start(Part, frozen=True, kw_only=True, omit_defaults=True):
-    """A start that is asked for, and on whose behalf: who makes room for it need not be who asked.
+    """A start that was asked for, and on whose behalf: whoever makes room for it need not be whoever asked.
 
-    ``explicit`` ones are asked for by somebody who was told the workflow's id; each is a run of its own.
-    ``chain`` names the definitions of the workflows that led to it by what they told.
+    Somebody who was told the workflow's id has asked for an ``explicit`` start; each is a run of its own.
+    ``chain`` names the definitions of the workflows whose messages led to it.
     """
 
     workflow_id: str
@@ -29,7 +29,7 @@ class Start(Part, frozen=True, kw_only=True, omit_defaults=True):
     chain: tuple[str, ...] = ()
 
     def asks_the_same(self, other: "Start") -> bool:
-        """Whether a run of the one is as good as a run of the other."""
+        """Return whether a run of one start is as good as a run of the other."""
         return (self.version, self.opportunity_id, self.policy) == (
             other.version,
             other.opportunity_id,
@@ -48,7 +48,7 @@ class StartGranted(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("concurrency.start_queued", version=2, upcasters={1: lambda stored: stored})
 class StartQueued(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A start waits for the run under way to end; it may have waited before, with other input."""
+    """A start waits for the present run to end. It may have waited before, with other input."""
 
     group: str
     start: Start
@@ -57,7 +57,8 @@ class StartQueued(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("concurrency.start_debounced", version=2, upcasters={1: lambda stored: stored})
 class StartDebounced(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A start waits until ``due_at``; ``since`` the first of those that it stands for was asked for."""
+    """A start waits until ``due_at``. ``since`` is when the first of the starts that it stands for was asked
+    for."""
 
     group: str
     start: Start
@@ -67,7 +68,7 @@ class StartDebounced(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("concurrency.start_withdrawn")
 class StartWithdrawn(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A start that waited will not come: it was cancelled, or the next replaces it."""
+    """A waiting start will not happen: it was cancelled, or the next one replaces it."""
 
     group: str
     workflow_id: str
@@ -77,7 +78,7 @@ class StartWithdrawn(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("concurrency.run_replaced")
 class RunReplaced(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The run under way is to be cancelled in favour of another."""
+    """The present run is to be cancelled in favour of another."""
 
     group: str
     workflow_id: str
@@ -87,7 +88,7 @@ class RunReplaced(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("concurrency.run_ended")
 class RunEnded(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The run under way has ended, or never began."""
+    """The present run has ended, or never began."""
 
     group: str
     workflow_id: str

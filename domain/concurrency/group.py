@@ -1,4 +1,4 @@
-"""What the rules need to know of a group, the rules, and how each event changes it."""
+"""What the rules know of a group, the rules, and how each event changes it."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -19,17 +19,17 @@ from domain.errors import TooManyWaiting, WorkflowAlreadyRunning
 from domain.event import Event
 
 MOST_WAITING = 100
-"""So many starts that people have asked for may wait in a group."""
+"""The most starts that people have asked for and that wait in a group."""
 
 MOST_WINDOWS = 10
-"""A start that others keep coming after waits for so many debounce windows at most."""
+"""The most debounce windows that a start waits while others keep coming after it."""
 
 _SLACK = 0.25
-"""The share of a debounce window by which a start may come early, so that a burst is a few events."""
+"""The share of a debounce window by which a start may be early, so that a burst is a few events."""
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """A start that waits: until ``due_at``, or without one for the run under way."""
+    """A start that waits until ``due_at``, or without it for the end of the present run."""
 
     start: Start
     since: datetime
@@ -37,7 +37,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConcurrencyGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rules need to know of a group. Runs that may overlap are not counted."""
+    """What the rules know of a group. Runs that may overlap are not counted."""
 
     group: str
     running: str | None = None
@@ -45,7 +45,7 @@ class ConcurrencyGroup(msgspec.Struct, frozen=True, kw_only=True):
     waiting: tuple[Waiting, ...] = ()
 
     def waiting_for(self, workflow_id: str) -> Waiting | None:
-        """The start of that workflow, if it waits."""
+        """Return the start of that workflow, if it waits."""
         return next((each for each in self.waiting if each.start.workflow_id == workflow_id), None)
 
     @property
@@ -63,11 +63,11 @@ def request_start(
     debounce_seconds: float = 0.0,
     not_before: datetime | None = None,
 ) -> tuple[Event, ...]:
-    """Ask for a start. Only what messages ask for is debounced, and held back until ``not_before``.
+    """Ask for a start. Only a start that a message asks for is debounced, and held back until ``not_before``.
 
     Raises:
         WorkflowAlreadyRunning: an explicit start is skipped.
-        TooManyWaiting: an explicit start cannot wait: :data:`MOST_WAITING` do.
+        TooManyWaiting: an explicit start cannot wait, because :data:`MOST_WAITING` do.
     """
     state = state or ConcurrencyGroup(group=group)
     if start.workflow_id == state.running or state.waiting_for(start.workflow_id):
@@ -87,7 +87,7 @@ def request_start(
 
 
 def pass_debounce(state: ConcurrencyGroup, workflow_id: str, *, now: datetime) -> tuple[Event, ...]:
-    """The time that a start has waited for has come, unless it is another time by now."""
+    """Start what has waited for its time, unless that is another time by now."""
     waiting = state.waiting_for(workflow_id)
     if waiting is None or waiting.due_at is None or now < waiting.due_at:
         return ()
@@ -95,7 +95,8 @@ def pass_debounce(state: ConcurrencyGroup, workflow_id: str, *, now: datetime) -
 
 
 def end_run(state: ConcurrencyGroup, workflow_id: str, *, now: datetime) -> tuple[Event, ...]:
-    """A workflow has ended: the next may start. One that waited is withdrawn; another changes nothing."""
+    """Note that a workflow has ended, so that the next may start. One that waited is withdrawn. Any other
+    changes nothing."""
     waiting = state.waiting_for(workflow_id)
     if waiting is not None:
         return (_withdrawn(state, waiting, now),)
@@ -109,7 +110,7 @@ def end_run(state: ConcurrencyGroup, workflow_id: str, *, now: datetime) -> tupl
 
 
 def evolve(state: ConcurrencyGroup | None, event: Event) -> ConcurrencyGroup:
-    """The group after ``event``."""
+    """Return the group after ``event``."""
     assert isinstance(event, ConcurrencyEvent), f"{event!r} is no event of a group"
     state = state or ConcurrencyGroup(group=event.group)
     replace = msgspec.structs.replace
@@ -132,7 +133,7 @@ def evolve(state: ConcurrencyGroup | None, event: Event) -> ConcurrencyGroup:
 
 
 def _begin(state: ConcurrencyGroup, start: Start, now: datetime) -> Iterator[Event]:
-    """Grant a start, or do with it as its policy says while another run is under way."""
+    """Grant a start, or treat it as its policy says while another run is under way."""
     if start.policy == "allow" or state.running is None:
         yield StartGranted(group=state.group, start=start, granted_at=now)
         return
@@ -171,7 +172,8 @@ def _coalesced(
     now: datetime,
     debounce_seconds: float,
 ) -> tuple[Event, ...]:
-    """A start in place of one that is not due yet: later, but for a small difference, or with other input."""
+    """Return the events for a start in place of one that is not due yet: a later one, unless by a small
+    difference, or one with other input."""
     window = timedelta(seconds=debounce_seconds)
     later = max(due_at, min(now + window, waiting.since + MOST_WINDOWS * window))
     if later - due_at > _SLACK * window:
@@ -195,7 +197,7 @@ def _withdrawn(state: ConcurrencyGroup, waiting: Waiting, now: datetime) -> Even
 
 
 def _put(state: ConcurrencyGroup, waiting: Waiting) -> ConcurrencyGroup:
-    """The group with that start among those that wait, in the place that it has or the last."""
+    """Return the group with this start among those that wait, in the place that it has, or the last."""
     workflow_id = waiting.start.workflow_id
     if state.waiting_for(workflow_id) is None:
         return msgspec.structs.replace(state, waiting=(*state.waiting, waiting))
