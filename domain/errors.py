@@ -41,15 +41,15 @@ from typing import Any, ClassVar
 from domain.faults import Fault, listed
 
 Details = Mapping[str, str | int | Sequence[str]] | Sequence[Mapping[str, str]]
-"""What else there is to know, with a value each; or, of bad input, each fault as ``{field, message}``."""
+"""Further information, with a value each; or for bad input each fault as ``{field, message}``."""
 
 
 LONGEST_LINE = 1_000
-"""So many characters of a refusal's faults are told in one line."""
+"""The most characters of a refusal's faults in one line."""
 
 
 class Refusal(Exception):
-    """A business rule's no. ``code`` is what the REST contract answers with."""
+    """A business rule forbids it. ``code`` is the code in the REST answer."""
 
     code: ClassVar[str]
 
@@ -60,12 +60,12 @@ class Refusal(Exception):
 
     @property
     def in_a_line(self) -> str:
-        """All that is told of it where there is room for a line."""
+        """Everything about the refusal that fits in a line."""
         return self.message
 
 
 class NotFound(Refusal):
-    """There is no such thing for this tenant."""
+    """This tenant has no such thing."""
 
 
 class WorkflowNotFound(NotFound):
@@ -113,13 +113,13 @@ class ApprovalNotPending(Conflict):
 
 
 class ApprovalUndecidable(Conflict):
-    """There are not enough people who could agree."""
+    """There are not enough people who could approve."""
 
     code = "HITL_APPROVAL_UNDECIDABLE"
 
 
 class DecidedOtherwise(Conflict):
-    """The same person has said the opposite in the same stage."""
+    """The same person has voted the opposite in the same stage."""
 
     code = "HITL_DECIDED_OTHERWISE"
 
@@ -183,19 +183,19 @@ class StepNotOpen(Conflict):
 
 
 class StepIsForPeople(Conflict):
-    """Nobody gives it a result but those who decide."""
+    """Only the people who decide can give the step a result."""
 
     code = "STEP_IS_FOR_PEOPLE"
 
 
 class TaskNotOffered(Conflict):
-    """Another worker has it, or its time is up."""
+    """Another worker has the task, or its time is up."""
 
     code = "TASK_NOT_OFFERED"
 
 
 class TaskLeaseLost(Conflict):
-    """What was done under the lease counts no more: another may be at it."""
+    """What was done under the lease no longer counts, because another worker may have the task."""
 
     code = "LEASE_LOST"
 
@@ -205,7 +205,7 @@ class TaskEnded(Conflict):
 
 
 class TooManyBackfills(Conflict):
-    """As many of the job's backfills as there may be have not ended."""
+    """As many of the job's backfills are unfinished as there may be."""
 
     code = "TOO_MANY_BACKFILLS"
 
@@ -215,7 +215,7 @@ class BackfillHasEnded(Conflict):
 
 
 class ParkedMessagesHeld(Conflict):
-    """Somebody else is at them at this moment."""
+    """Somebody else is handling the messages at this moment."""
 
     code = "PARKED_MESSAGES_HELD"
 
@@ -239,13 +239,13 @@ class DefinitionIsRetired(Conflict):
 
 
 class ThingArchived(Conflict):
-    """It has ended long ago, and its events were moved to an archive."""
+    """It ended long ago, and its events were moved to an archive."""
 
     code = "ARCHIVED"
 
 
 class NotAllowed(Refusal):
-    """It is not for this person to do."""
+    """This person may not do this."""
 
     code = "FORBIDDEN"
 
@@ -255,13 +255,14 @@ class NotAnApprover(NotAllowed):
 
 
 class DutiesNotSeparate(NotAllowed):
-    """Who asked for an approval, or owns the deal, does not approve it, nor does who decides for them."""
+    """Neither whoever asked for an approval nor the owner of the deal approves it, nor anybody who decides
+    for them."""
 
     code = "HITL_SEPARATION_OF_DUTIES"
 
 
 class BadInput(Refusal):
-    """What was given does not suit what it is for; with the faults that are in fields of it."""
+    """The input does not fit its purpose. The faults name the fields that they are in."""
 
     code = "VALIDATION_ERROR"
 
@@ -271,7 +272,7 @@ class BadInput(Refusal):
 
     @property
     def in_a_line(self) -> str:
-        """The message and each fault that it does not tell itself, as far as a line holds them."""
+        """The message, and each fault that the message does not mention, as far as they fit in a line."""
         faults = [fault for fault in self.faults if fault.message not in self.message]
         line, told = self.message, 0
         for fault in faults:
@@ -284,7 +285,7 @@ class BadInput(Refusal):
 
     @classmethod
     def together(cls, found: Sequence["BadInput"]) -> "BadInput":
-        """All that was found, as one refusal."""
+        """Return everything that was found, as one refusal."""
         faults = [fault for each in found for fault in each.faults]
         return cls("; ".join(each.message for each in found), faults)
 
@@ -300,7 +301,7 @@ class VersionMismatch(Refusal):
 
 
 class Failure(Exception):
-    """Something outside is away; nothing was decided and the same call may be repeated."""
+    """Something outside is away. Nothing was decided, and the same call may be repeated."""
 
 
 class StoreUnavailable(Failure):
@@ -308,7 +309,7 @@ class StoreUnavailable(Failure):
 
 
 class StoreFull(StoreUnavailable):
-    """The disk of a file is full: waiting alone makes no room."""
+    """The disk of a file is full. Waiting alone does not help."""
 
 
 class BrokerUnavailable(Failure):
@@ -316,42 +317,42 @@ class BrokerUnavailable(Failure):
 
 
 class MessageUnroutable(BrokerUnavailable):
-    """No queue takes the message, and none that would could be declared."""
+    """No queue takes the message, and a queue that would could not be declared."""
 
 
 class MessageRefused(BrokerUnavailable):
-    """The broker takes no such message, however often it is sent: it is too large."""
+    """The broker will never accept the message, because it is too large."""
 
 
 class MessageNotTaken(BrokerUnavailable):
-    """A queue that it goes to does not take the message now, as it is full or in trouble; others may have. Or
-    the broker's permissions forbid its routing key.
-    """
+    """A queue does not accept the message now, because it is full or in trouble; other queues may have
+    accepted it. Or the broker's permissions forbid the routing key."""
 
 
 class AnchorFileUnavailable(Failure):
-    """The file that the audit trail's anchors go to cannot be read, or not written."""
+    """The file of the audit trail's anchors cannot be read, or cannot be written."""
 
 
 class DirectoryUnavailable(Failure):
-    """Who belongs to which group is not known now."""
+    """It is not known now who is in which group."""
 
 
 class CutShort(Failure):
-    """Work was cancelled from within, as a connection that breaks may do: what came of it is not known."""
+    """Work was cancelled from within, as a connection that breaks may do. Its outcome is not known."""
 
     def __init__(self) -> None:
         super().__init__("it was interrupted, and its outcome is not known")
 
 
 class LeaseLost(Failure):
-    """Another instance has taken over, or may have; whatever is written now could undo what it does."""
+    """Another instance has taken over, or may have. Whatever is written now could undo what that does."""
 
 
 class TooMuchAtOnce(Exception):
-    """A command would make more events, or larger ones, than the log's store takes in one transaction.
+    """A command would make more events, or larger ones, than the log's store accepts in one transaction.
 
-    No refusal: a reply, an answer or a deadline that is refused is done with, and these must not be lost.
+    This is no refusal: a reply, an answer or a deadline that is refused is finished, and these must not be
+    lost.
     """
 
     code = "TOO_MUCH_AT_ONCE"
@@ -363,9 +364,8 @@ class TooMuchAtOnce(Exception):
 
 
 def first_of(failed: Iterable[BaseException]) -> BaseException:
-    """Of what failed side by side, what is to be told: the first, but for a lease that is lost, after which
-    nothing is to be tried again. Groups are looked into.
-    """
+    """Return the failure to report among concurrent ones: the first, but a lost lease goes before all,
+    because after that nothing may be retried. Groups are searched too."""
     alone = list(_alone(failed))
     return next((each for each in alone if isinstance(each, LeaseLost)), alone[0])
 

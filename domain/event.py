@@ -1,8 +1,8 @@
 """Stored events: what a payload, its metadata and its place in a stream are.
 
-A payload is a frozen struct under an explicit topic and schema version, so that neither a moved
-file nor a renamed class breaks history. Payloads know nothing of streams, actors or commands: the
-store records that beside them, in :class:`Recorded`.
+A payload is a frozen struct under an explicit topic and schema version, so that neither a moved file nor a
+renamed class breaks history. Payloads know nothing of streams, actors or commands: the store records these
+beside them, in :class:`Recorded`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,8 @@ Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 _EVENT_IDS = Namespace("urn:workflow-orchestrator:event")
 
 _TOLD_APART_SINCE = datetime(2026, 11, 30, tzinfo=UTC)
-"""Older events were told of under the id of their place, and keep it: a repeat is no new message (ADR 45)."""
+"""Older events were published under the id of their place, and keep it, so that a repeat is no new message
+(ADR 45)."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -61,11 +62,11 @@ def stored_as(
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who caused an event, on whose behalf, and through what.
+    """Who caused an event, on whose behalf, and through which channel.
 
-    ``command_id`` names the request or message that was handled: a stream that already holds an
-    event with it has handled that command before. ``causation_id`` is the message or event that led
-    to the command. ``request_digest`` tells what was asked under a ``command_id`` that the caller chose.
+    ``command_id`` names the request or message that was handled: a stream that already holds an event with it
+    has handled that command before. ``causation_id`` is the message or event that led to the command.
+    ``request_digest`` is of what was asked under a ``command_id`` that the caller chose.
     """
 
     tenant: str
@@ -77,12 +78,12 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def names_no_correlation(self) -> bool:
-        """Whether it is of a message that belongs to nothing but itself, as far as it says."""
+        """Whether it comes from a message that names no correlation but itself."""
         return self.correlation_id == self.causation_id == self.command_id
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """An event at its place: ``version`` counts from 1 within ``stream``."""
+    """An event at its place. ``version`` counts from 1 within ``stream``."""
 
     stream: str
     version: int
@@ -92,15 +93,15 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def event_id(self) -> str:
-        """The id of the event's place: the same wherever and whenever it is asked for."""
+        """The id of the event's place. It is always the same."""
         return event_id(self.stream, self.version)
 
     @property
     def identity(self) -> str:
-        """The id of what happened: the same for each repeat, but not that of an event that was lost, by a
-        restore or a failover, and in whose place this one is.
+        """The id of what happened. It is the same for each repeat, but differs from that of an event in the
+        same place that was lost by a restore or a failover.
 
-        A command that is handled again, since what came of it was lost, gives the same one again.
+        A command that is handled again because its outcome was lost gets the same id again.
         """
         if self.timestamp < _TOLD_APART_SINCE:
             return self.event_id
@@ -119,8 +120,8 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
 @lru_cache(maxsize=4_096)
 def event_id(stream: str, version: int) -> str:
-    """The id of the event at ``version`` of ``stream``; derived, so that repeats carry the same one. Each
-    follower that reacts to the event asks for it."""
+    """Return the id of the event at ``version`` of ``stream``. It is derived, so that repeats carry the same
+    one. Each follower that reacts to the event asks for it."""
     return _EVENT_IDS.id(f"{stream}@{version}")
 
 
@@ -130,7 +131,8 @@ def _identity(stream: str, version: int, command_id: str) -> str:
 
 
 class PutOff(msgspec.Struct, frozen=True):
-    """Of a batch, what cannot be done now and keeps nothing else waiting: in each stream the last events."""
+    """The events of a batch that cannot be handled now, and that must not hold up the others: the last ones
+    of their streams."""
 
     events: Sequence[Recorded]
     why: str

@@ -1,4 +1,4 @@
-"""Ids out of names: whoever knows the name knows the id."""
+"""Ids made from names: whoever knows the name knows the id."""
 
 from hashlib import sha1
 from uuid import NAMESPACE_URL, uuid5
@@ -11,14 +11,15 @@ _RANDOM = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)
 class Namespace:
     """Gives names their UUIDs of version 5 (RFC 9562, 5.5), as texts.
 
-    The same as :func:`uuid.uuid5`, which takes four times as long: a workflow of four steps needs fifty.
+    The result is that of :func:`uuid.uuid5`, which takes four times as long: a workflow of four steps needs
+    fifty.
     """
 
     def __init__(self, urn: str) -> None:
         self._begun = sha1(uuid5(NAMESPACE_URL, urn).bytes, usedforsecurity=False)
 
     def id(self, name: str) -> str:
-        """The name's id: always the same."""
+        """Return the name's id, which is always the same."""
         digest = self._begun.copy()
         digest.update(name.encode())
         number = int.from_bytes(digest.digest()[:16], "big") & _RANDOM | _VERSION | _VARIANT

@@ -1,7 +1,8 @@
-"""Which fields of events are personal, whose they are, and the event that tells of an erasure.
+"""Which fields of events are personal, whose they are, and the event that records an erasure.
 
-Ids of people are none of them: who approved has to remain provable, and an id says who it is only to those
-who keep the directory. What people have said is, and what members of free-form data are called by the rules.
+Ids of people are not personal: it must stay provable who approved, and an id identifies a person only to
+those who keep the directory. What people wrote is personal, and so are members of free-form data whose names
+the rules list.
 """
 
 from collections.abc import Mapping
@@ -14,14 +15,15 @@ from domain.event import Event, stored_as
 from domain.values import NOT_PERSONS, StreamName
 
 ERASED = "[erased]"
-"""What a personal field reads as once its key is destroyed, whatever its type was."""
+"""What a personal field reads as after its key is destroyed, whatever its type was."""
 
 LONGEST_SUBJECT = 1_000
-"""Bytes: an index of PostgreSQL takes 2,704, with the tenant."""
+"""In bytes: an index of PostgreSQL takes 2,704, including the tenant."""
 
 
 def kept_subject(subject: str) -> str:
-    """A subject as its key is kept under it: what not every store's index takes, by its digest."""
+    """Return the form of a subject under which its key is stored. A subject that some store's index does not
+    accept is replaced by its digest."""
     written = subject.encode("utf-8", "surrogatepass")
     if len(written) <= LONGEST_SUBJECT and "\0" not in subject:
         return subject
@@ -29,7 +31,7 @@ def kept_subject(subject: str) -> str:
 
 
 class Said(msgspec.Struct, frozen=True):
-    """A text that somebody wrote: the field that names them, or the event's actor where there is none."""
+    """A text that somebody wrote: the field that names the author, or the event's actor if there is none."""
 
     field: str
     by: str | None = None
@@ -55,7 +57,7 @@ SAID: Mapping[str, Said] = {
     "workflow.step_dispatched": Said("reason"),
     "workflow.step_mapped": Said("reason"),
 }
-"""By the event's type. What a policy of the service says by itself is nobody's."""
+"""By the event's type. What a policy of the service writes belongs to nobody."""
 
 FREE_FORM: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "approval.requested": (("payload",),),
@@ -76,22 +78,23 @@ FREE_FORM: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "job.fired": (("metadata",),),
     "backfill.window_started": (("metadata",),),
 }
-"""Where others' data stands, by the event's type: members of it are personal by their names."""
+"""Where others' data stands, by the event's type. Its members are personal by their names."""
 
 DECISION = ("approvalId", "outcome")
-"""By these members the result of a step that asked for an approval is known, wherever it was passed on to."""
+"""The members by which the result of a step that asked for an approval is recognized, wherever it was passed
+on to."""
 
 SAID_IN_DECISIONS: Mapping[str, str] = {"comment": "decidedBy", "reason": "withdrawnBy"}
-"""Personal members of such a result, and beside each the one that names whose it is."""
+"""The personal members of such a result, and for each the member that names its author."""
 
 
 def is_person(id: str | None) -> bool:
-    """Whether an actor is one, and not a part of the platform."""
+    """Return whether an actor is a person, and not a part of the platform."""
     return bool(id) and not str(id).startswith(NOT_PERSONS)
 
 
 def erasure_stream(tenant: str, key_id: str) -> str:
-    """The name of the stream of one key's erasure."""
+    """Return the name of the stream of one key's erasure."""
     return str(StreamName(tenant, "erasure", key_id))
 
 
@@ -99,7 +102,7 @@ def erasure_stream(tenant: str, key_id: str) -> str:
 class ErasureCarriedOut(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A key was destroyed: personal fields of these streams read as erased from now on.
 
-    Whose it was is not said. An erasure of many streams is told in ``parts``.
+    The event does not say whose key it was. An erasure of many streams is recorded in ``parts``.
     """
 
     key_id: str
@@ -111,5 +114,5 @@ class ErasureCarriedOut(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def evolve(state: int | None, event: Event) -> int:
-    """How many parts of an erasure are told."""
+    """Return how many parts of an erasure are recorded."""
     return (state or 0) + 1

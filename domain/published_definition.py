@@ -1,7 +1,7 @@
 """PublishedDefinition: a tenant's own workflow definition, over all its versions.
 
-A version never changes; what is published again as it is stays the version that it is. A retired version
-starts no more workflows, and those that run go on: they are pinned to what they began with.
+A version never changes. Publishing the same content again makes no new version. A retired version starts no
+more workflows. Running workflows continue, because they are pinned to the version that they began with.
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ from domain.values import StreamName
 
 
 def definition_stream(tenant: str, name: str) -> str:
-    """The name of a definition's stream."""
+    """Return the name of a definition's stream."""
     return str(StreamName(tenant, "definition", name))
 
 
@@ -32,7 +32,7 @@ class DefinitionPublished(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("definition.retired")
 class DefinitionRetired(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Versions are retired. ``newest`` is the newest that is not; without one all are."""
+    """Versions are retired. ``newest`` is the newest that is not; without it all are."""
 
     name: str
     versions: tuple[int, ...]
@@ -41,7 +41,7 @@ class DefinitionRetired(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PublishedDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """Every version that there ever was, the first first, and which of them are retired."""
+    """Every version that was ever published, in order, and which of them are retired."""
 
     versions: tuple[WorkflowDefinition, ...] = ()
     retired: frozenset[int] = frozenset()
@@ -57,7 +57,7 @@ class PublishedDefinition(msgspec.Struct, frozen=True, kw_only=True):
         return self.versions[-1]
 
     def version(self, version: int) -> WorkflowDefinition | None:
-        """A version, retired or not."""
+        """Return a version, retired or not."""
         return self.versions[version - 1] if 1 <= version <= len(self.versions) else None
 
 
@@ -68,10 +68,10 @@ def publish(
     as_new: bool,
     now: datetime,
 ) -> tuple[Event, ...]:
-    """Publish the next version; nothing where the newest is the same but for its number.
+    """Publish the next version, or nothing if the newest is the same except for its number.
 
     Raises:
-        DefinitionExists: it is to be new, and there is another of that name.
+        DefinitionExists: it should be new, but there is one of that name.
     """
     newest = state.newest if state else None
     if newest is not None and _content(newest) == _content(definition):
@@ -94,7 +94,7 @@ def publish(
 def retire(
     state: PublishedDefinition | None, *, name: str, version: int | None, now: datetime
 ) -> tuple[Event, ...]:
-    """Retire a version, or all that there are; what is retired already stays so.
+    """Retire a version, or all versions. A retired one stays so.
 
     Raises:
         DefinitionNotFound: there is no such definition, or not that version of it.
@@ -111,7 +111,7 @@ def retire(
 
 
 def evolve(state: PublishedDefinition | None, event: Event) -> PublishedDefinition:
-    """The definition after ``event``."""
+    """Return the definition after ``event``."""
     definition = state or PublishedDefinition()
     match event:
         case DefinitionPublished():
@@ -122,7 +122,8 @@ def evolve(state: PublishedDefinition | None, event: Event) -> PublishedDefiniti
 
 
 def _content(definition: WorkflowDefinition) -> bytes:
-    """All but the number. Not compared as structs: to Python 1, 1.0 and true are the same."""
+    """Return everything but the number. Structs are not compared, because 1, 1.0 and true are equal in
+    Python."""
     return msgspec.json.encode(_members(msgspec.structs.replace(definition, version=0)), order="sorted")
 
 

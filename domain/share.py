@@ -1,8 +1,8 @@
-"""Tenants, or streams, are divided into shares, so that the same work can be done side by side.
+"""Shares: tenants, or streams, are divided so that the same work can be done concurrently.
 
-Where each tenant's events have an order of their own, what a role does for one share is done under one
-lease. Which share a tenant is in never changes, so that what lies beside the log lies with that lease. A log
-that has one order for all is followed as a whole.
+If each tenant's events have an order of their own, a role's work for one share is done under one lease. The
+share of a tenant never changes, so what lies beside the log lies with that lease. A log with one order for
+all is followed as a whole.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from zlib import crc32
 
 
 class Share(NamedTuple):
-    """One of ``of`` shares of a log's partitions, or of its streams; the only one is the whole."""
+    """One of ``of`` shares of a log's partitions, or of its streams. A single share is the whole."""
 
     number: int = 0
     of: int = 1
@@ -22,11 +22,11 @@ class Share(NamedTuple):
         return self.of == 1
 
     def has(self, name: str) -> bool:
-        """Whether the partition, or the stream, of a name is in it."""
+        """Return whether the partition, or the stream, of a name is in it."""
         return share_of(name, self.of) == self
 
     def lease(self, role: str) -> str:
-        """The name of the lease under which a role's work on it is done."""
+        """Return the name of the lease under which a role's work for it is done."""
         return f"{role}-{self.number}"
 
 
@@ -34,10 +34,10 @@ WHOLE = Share()
 
 
 def share_of(name: str, of: int) -> Share:
-    """The share that the partition, or the stream, of a name is in."""
+    """Return the share that the partition, or the stream, of a name is in."""
     return Share(crc32(name.encode()) % of, of)
 
 
 def shares(of: int) -> Sequence[Share]:
-    """All of them."""
+    """Return all shares."""
     return [Share(number, of) for number in range(of)]

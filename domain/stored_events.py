@@ -1,5 +1,5 @@
-"""Every event that may stand in the log, by its topic. Who reads the log takes them from here: an event is
-registered once its module is imported, and not every process has a use for all of them by itself."""
+"""All events that may be in the log, by topic. Readers of the log import this module, because an event is
+registered when its module is imported, and not every process needs all of them otherwise."""
 
 from domain import delegation, privacy, published_definition, request
 from domain.approval import events as approval

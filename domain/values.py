@@ -1,4 +1,4 @@
-"""Ids, stream names and times that more than one aggregate speaks of."""
+"""Ids, stream names and times that several aggregates use."""
 
 import json
 import re
@@ -25,10 +25,10 @@ _AS_THEY_ARE = frozenset({str, int, bool, type(None)})
 _WITHOUT_PARTS = _AS_THEY_ARE | {float}
 
 LONGEST_ID = 255
-"""Characters of an id that another service has given."""
+"""The most characters of an id that another service has given."""
 
 MAX_NUMBER = 10**15
-"""What a money amount or a score may come to; the messages have the same bound."""
+"""The largest money amount or score. The messages have the same limit."""
 
 
 class StreamName(NamedTuple):
@@ -43,13 +43,13 @@ class StreamName(NamedTuple):
 
     @classmethod
     def parse(cls, stream: str) -> "StreamName":
-        """Split a stream's name; the id may itself hold slashes."""
+        """Split a stream's name. The id may itself contain slashes."""
         tenant, category, ident = stream.split("/", 2)
         return cls(tenant, category, ident)
 
 
 def category_of(stream: str) -> str:
-    """What kind of thing a stream is about: the middle part of its name."""
+    """Return what kind of thing a stream is about: the middle part of its name."""
     return stream.split("/", 2)[1]
 
 
@@ -62,54 +62,58 @@ class StepRef(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_id(value: object) -> bool:
-    """Whether it may be an id of another service's: a text, not too long, without control characters."""
+    """Return whether it can be an id of another service: a text, not too long, without control characters."""
     return isinstance(value, str) and 1 <= len(value) <= LONGEST_ID and not _CONTROL.search(value)
 
 
 NOT_PERSONS = ("gateway:", "system:", "service:")
-"""What the actors of events begin with that are no persons."""
+"""The prefixes of actors that are no persons."""
 
 
 def is_person(actor: str) -> bool:
-    """Whether an event's actor is a person."""
+    """Return whether an event's actor is a person."""
     return not actor.startswith(NOT_PERSONS)
 
 
 def is_amount(value: object) -> bool:
-    """Whether it may be an amount or a score."""
+    """Return whether it can be an amount or a score."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     return -MAX_NUMBER <= value <= MAX_NUMBER
 
 
 def derived_id(*parts: str) -> str:
-    """A UUIDv5 of ``parts``: the same parts, the same id, so that a repeated message is harmless."""
+    """Return a UUIDv5 of ``parts``. The same parts give the same id, so that a repeated message is
+    harmless."""
     return _IDS.id("\x1f".join(parts))
 
 
 def is_uuid(text: object) -> bool:
-    """Whether ``text`` is a UUID in its canonical form, in either case, as the wire wants ids.
+    """Return whether ``text`` is a UUID in its canonical form, in either case, as the wire contract requires
+    ids.
 
-    Not ``uuid.UUID``: it also takes ``urn:`` before the digits and hyphens wherever they stand.
+    This does not use ``uuid.UUID``, which also accepts ``urn:`` before the digits, and hyphens anywhere.
     """
     return isinstance(text, str) and _CANONICAL_UUID.fullmatch(text) is not None
 
 
 def canonical_id(text: str) -> str:
-    """An id as it is kept: a UUID, which is taken in either case, in lower case; another stays as it is."""
+    """Return an id as it is stored: a UUID, which is accepted in either case, in lower case; any other as it
+    is."""
     return text.lower() if is_uuid(text) else text
 
 
 def id_of(value: Any) -> Any:
-    """An id may be a whole number where it comes from: its digits, whether 7 or 7.0 is written. What is no
-    number stays as it is."""
+    """Return an id, which may be a whole number where it comes from, as its digits, whether 7 or 7.0 is
+    written. Anything else stays as it is."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def with_one_kind_of_number(value: Any) -> Any:
-    """What digests and keys of JSON are made of: it has but one kind of number, ``1.0`` is the integer 1."""
+    """Return a value for digests and keys of JSON, which has only one kind of number: ``1.0`` becomes the
+    integer 1."""
     if type(value) in _AS_THEY_ARE:
         return value
     match value:
@@ -123,19 +127,20 @@ def with_one_kind_of_number(value: Any) -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    """One form for all that is the same JSON: names in order, no white space, ``1.0`` as ``1``."""
+    """Return one form for all texts of the same JSON: names in order, no white space, ``1.0`` as ``1``."""
     plain = with_one_kind_of_number(value)
     written = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return written.encode("utf-8", "surrogatepass")
 
 
 def is_same_json(one: Any, other: Any) -> bool:
-    """Whether two values are the same JSON: ``1`` and ``1.0`` are; ``1`` and ``true`` are to Python alone."""
+    """Return whether two values are the same JSON: ``1`` and ``1.0`` are, ``1`` and ``true`` are so only in
+    Python."""
     return bool(one == other) and _are_truths_alike(one, other)
 
 
 def _are_truths_alike(one: Any, other: Any) -> bool:
-    """Whether of two values that are the same to Python one has ``true`` or ``false`` where the other has."""
+    """Return whether two values that are equal in Python have ``true`` and ``false`` in the same places."""
     sort = type(one)
     if sort is bool or type(other) is bool:
         return sort is type(other)
@@ -147,7 +152,7 @@ def _are_truths_alike(one: Any, other: Any) -> bool:
 
 
 def in_utc(moment: datetime) -> datetime:
-    """A moment in UTC; where UTC's calendar ends, its first or last moment."""
+    """Return a time in UTC; beyond UTC's calendar, its first or last time."""
     if moment.tzinfo is UTC:
         return moment
     try:
@@ -158,13 +163,14 @@ def in_utc(moment: datetime) -> datetime:
 
 @lru_cache(maxsize=4_096)
 def timestamp(moment: datetime) -> str:
-    """A moment as the platform writes it: UTC with milliseconds and ``Z``. One event tells it many times."""
+    """Return a time in the platform's form: UTC with milliseconds and ``Z``. One event's time is formatted
+    many times."""
     return in_utc(moment).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def timestamp_from(moment: datetime) -> str:
-    """The first time in the platform's form that is not before a moment: of times in milliseconds, those at
-    the moment or after are those from this one on. Where the calendar ends, its last one."""
+    """Return the first time in the platform's form that is not before a given one: times in milliseconds are
+    at or after the given time if they are at or after this one. Beyond the calendar, its last time."""
     rest = -moment.microsecond % 1000
     try:
         return timestamp(moment + timedelta(microseconds=rest))

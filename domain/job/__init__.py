@@ -1,7 +1,7 @@
-"""BatchJob: the firings of one scheduled job and what came of each.
+"""BatchJob: the firings of one scheduled job, and their outcomes.
 
-``policy`` is what the settings say of it, ``events`` is what happens, ``state`` what the rules know of it;
-``firing``, ``reports`` and ``pausing`` are the commands.
+``policy`` is what the settings say, ``events`` is what happens, ``state`` what the rules know. ``firing``,
+``reports`` and ``pausing`` are the commands.
 """
 
 from domain.job.events import (

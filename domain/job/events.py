@@ -12,30 +12,30 @@ WaitsFor = Literal["jitter", "open_run"]
 
 
 def job_stream(job: str) -> str:
-    """The name of a job's stream."""
+    """Return the name of a job's stream."""
     return str(StreamName(SYSTEM_TENANT, "job", job))
 
 
 def run_id(job: str, nominal_at: datetime) -> str:
-    """The id of a cron firing's run: job and nominal time are the firing's whole identity."""
+    """Return the id of a cron firing's run. It depends only on the job and the nominal time."""
     return derived_id("firing", job, timestamp(nominal_at))
 
 
 def report_id(job: str, number: int) -> str:
-    """What a report is kept under that belongs to no run, the ``number``-th of the job."""
+    """Return the id under which a report is stored that belongs to no run, the ``number``-th of the job."""
     return derived_id("report", job, str(number))
 
 
 def retry_id(run_id: str, attempt: int) -> str:
-    """The id of the run that tries another one again."""
+    """Return the id of the run that retries another one."""
     return derived_id("retry of a run", run_id, str(attempt))
 
 
 @stored_as("job.run_scheduled")
 class JobRunScheduled(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A firing's time has come; its trigger goes out at ``due_at``, or when the open run has ended.
+    """A firing's time has come. Its trigger goes out at ``due_at``, or when the open run has ended.
 
-    It may wait for the one and then, at ``due_at``, have to wait for the other.
+    It may wait for ``due_at`` first, and then for the open run.
     """
 
     job: str
@@ -51,10 +51,12 @@ class JobRunScheduled(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("job.fired", version=2, upcasters={1: lambda stored: stored})
 class JobFired(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The trigger of a run goes out; ``nominal_at`` is the time that cron named, absent for one by hand.
+    """The trigger of a run goes out. ``nominal_at`` is the time that cron named; it is absent for a run by
+    hand.
 
-    Without ``deadline_seconds`` nobody waits for a report. It may go by the run's id or ``correlation_id``,
-    and the trigger carries ``correlation_id``, or else the run's id, for the worker to give back.
+    Without ``deadline_seconds`` nobody waits for a report. A report may name the run's id or
+    ``correlation_id``. The trigger carries ``correlation_id``, or else the run's id, for the worker to send
+    back.
     """
 
     job: str
@@ -73,7 +75,8 @@ class JobFired(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("job.run_published")
 class JobRunPublished(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The broker has confirmed the trigger; the worker has until ``deadline_at`` to report, if ever."""
+    """The broker has confirmed the trigger. The worker has until ``deadline_at`` to report, if there is a
+    deadline."""
 
     job: str
     run_id: str
@@ -83,7 +86,7 @@ class JobRunPublished(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("job.run_completed", version=2, upcasters={1: lambda stored: stored})
 class JobRunCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The worker has reported the run's success; ``late``, after it had ended badly."""
+    """The worker has reported the run's success. ``late``: after the run had ended badly."""
 
     job: str
     run_id: str
@@ -94,9 +97,9 @@ class JobRunCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("job.run_failed", version=2, upcasters={1: lambda stored: stored})
 class JobRunFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The worker has reported the run's failure; it is tried again at ``retry_at``, if ever.
+    """The worker has reported the run's failure. The run is retried at ``retry_at``, if at all.
 
-    It is ``moot`` where an earlier attempt has succeeded after all.
+    It is ``moot`` if an earlier attempt has succeeded after all.
     """
 
     job: str
@@ -111,9 +114,9 @@ class JobRunFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("job.run_timed_out")
 class JobRunTimedOut(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """No report came within the job's deadline; it is tried again at ``retry_at``, if ever.
+    """No report came within the job's deadline. The run is retried at ``retry_at``, if at all.
 
-    It is ``moot`` where an earlier attempt has succeeded after all.
+    It is ``moot`` if an earlier attempt has succeeded after all.
     """
 
     job: str
@@ -128,7 +131,7 @@ class JobRunTimedOut(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("job.run_missed")
 class JobRunMissed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Nobody was there when its time came, and it is not made up for."""
+    """No instance ran when its time came, and it is not made up for."""
 
     job: str
     run_id: str
@@ -139,7 +142,7 @@ class JobRunMissed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("job.runs_missed")
 class JobRunsMissed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """So many firings were missed that they are told as one: from the first to the last of them."""
+    """Many missed firings, stored as one event: from the first to the last of them."""
 
     job: str
     first_nominal_at: datetime
@@ -150,9 +153,9 @@ class JobRunsMissed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("job.run_skipped")
 class JobRunSkipped(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Its time has come, and the job is paused or configured no more, or a run of it is open.
+    """Its time has come, but the job is paused or no longer configured, or a run of it is open.
 
-    Or nobody wants a retry any more; only a retry may be of no firing of cron's.
+    Or a retry is no longer wanted. Only a retry may belong to no firing of cron.
     """
 
     job: str
@@ -167,9 +170,9 @@ class JobRunSkipped(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("job.report_unmatched")
 class JobReportUnmatched(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The worker reported an end, and no run was open: somebody else has triggered it.
+    """The worker reported an end, but no run was open: somebody else has triggered it.
 
-    In the history of the job's runs it has an id of its own.
+    It has its own id in the history of the job's runs.
     """
 
     job: str
@@ -191,7 +194,7 @@ class JobPaused(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("job.backfill_cancelled")
 class JobBackfillCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Runs of that backfill which end badly are not tried again."""
+    """Runs of that backfill that end badly are not retried."""
 
     job: str
     backfill_id: str

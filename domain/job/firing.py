@@ -32,9 +32,9 @@ _SWITCHED_OFF = "the job is switched off"
 def fire(
     state: BatchJob | None, definition: JobDefinition, nominal_at: datetime, *, now: datetime
 ) -> tuple[Event, ...]:
-    """Take a firing whose time has come; one that something has come of already stays as it is.
+    """Handle a firing whose time has come. One that has been handled stays as it is.
 
-    Whether another run is in its way is asked when its trigger is to go out, that is, after its jitter.
+    Whether another run is in its way is checked when its trigger is to go out, that is, after its jitter.
     """
     job = state or BatchJob()
     run = run_id(definition.name, nominal_at)
@@ -61,8 +61,8 @@ def miss(
     now: datetime,
     most_told_singly: int = MOST_TOLD_ONE_BY_ONE,
 ) -> tuple[Event, ...]:
-    """Keep that firings were not made up for, the oldest first in ``missed``: the newest
-    ``most_told_singly`` each for itself, those before as one."""
+    """Note firings that were not made up for, the oldest first in ``missed``: the newest ``most_told_singly``
+    each for itself, those before as one."""
     known = state or BatchJob()
     new = [each for each in missed if not known.has_come(run_id(job, each), each, now=now)]
     so_many = max(0, len(new) - most_told_singly)
@@ -90,7 +90,7 @@ def miss(
 
 
 def unseen(nominal_at: datetime) -> str:
-    """Why a firing was missed."""
+    """Return why a firing was missed."""
     return f"nobody watched the clock at {timestamp(nominal_at)}"
 
 
@@ -104,10 +104,10 @@ def trigger(
     correlation_id: str | None = None,
     backfill_id: str | None = None,
 ) -> tuple[Event, ...]:
-    """Open a run by hand, or for a backfill; a run that is there already is not opened twice.
+    """Open a run by hand, or for a backfill. A run that exists is not opened twice.
 
-    The runs of a backfill come of one request, whose ``correlation_id`` could not tell them apart: theirs are
-    their own ids.
+    The runs of a backfill come from one request, so its ``correlation_id`` could not distinguish them. Each
+    uses its own id.
     """
     if state is not None and state.is_known(run):
         return ()
@@ -118,7 +118,7 @@ def trigger(
 
 
 def release(state: BatchJob, definition: JobDefinition, run: str, *, now: datetime) -> tuple[Event, ...]:
-    """Let the trigger of a run go out whose delay is over, if nothing else is in its way by now."""
+    """Send the trigger of a run whose delay is over, if nothing else is in its way by then."""
     waiting = next((each for each in state.waiting if each.run_id == run), None)
     if waiting is None or waiting.waits_for != "jitter":
         return ()
@@ -126,7 +126,7 @@ def release(state: BatchJob, definition: JobDefinition, run: str, *, now: dateti
 
 
 def next_in_line(state: BatchJob, definition: JobDefinition, *, now: datetime) -> tuple[Event, ...]:
-    """What may go out after a run has ended: the one that waited for it."""
+    """Return the event for the run that waited for the end of another."""
     queued = state.queued
     if queued is None or state.in_the_way(now):
         return ()
@@ -135,7 +135,8 @@ def next_in_line(state: BatchJob, definition: JobDefinition, *, now: datetime) -
 
 
 class MetadataLeftOut(LookupError):
-    """A run is to be tried again with metadata that are not kept: they stand with its :class:`JobFired`."""
+    """A run is to be retried, but its metadata was not kept in the state: it stands in its
+    :class:`JobFired`."""
 
 
 def try_again(
@@ -146,14 +147,15 @@ def try_again(
     now: datetime,
     metadata: Mapping[str, Any] | None = None,
 ) -> tuple[Event, ...]:
-    """Open another run in place of one that has failed, with the same ``metadata``, which are to be given
-    where they are not kept.
+    """Open another run in place of one that has failed, with the same ``metadata``, which must be given if it
+    was not kept.
 
-    One of cron's minds the overlap and the pause as a firing does; one by hand, or of a backfill, as little
-    as that. Where the job is configured no more, nobody would know how: nothing becomes of any.
+    A retry of a cron run respects the overlap rule and the pause like a firing. A retry of a run by hand, or
+    of a backfill, ignores them, as such a run does. If the job is no longer configured, nothing is retried,
+    because nobody would know how.
 
     Raises:
-        MetadataLeftOut: they are not kept, and were not given.
+        MetadataLeftOut: the metadata was not kept, and was not given.
     """
     failed = state.ended(run)
     if failed is None:
@@ -195,7 +197,7 @@ def try_again(
 
 
 def not_tried_again(failed: JobFired, reason: str, now: datetime) -> JobRunSkipped:
-    """What becomes of the retry of a run that nobody wants tried again."""
+    """Return the event for a retry that is no longer wanted."""
     return JobRunSkipped(
         job=failed.job,
         run_id=retry_id(failed.run_id, failed.attempt + 1),
@@ -208,9 +210,9 @@ def not_tried_again(failed: JobFired, reason: str, now: datetime) -> JobRunSkipp
 
 
 def publish(state: BatchJob, job: str, run: str, *, now: datetime) -> tuple[Event, ...]:
-    """Keep that a run's trigger is safe with the broker, be it after the worker's report.
+    """Note that a run's trigger is safe with the broker, even after the worker's report.
 
-    From now on the worker has its time; what the broker was away for is not taken from that.
+    The worker's time begins now. The time for which the broker was away is not counted.
     """
     found = state.open_run(run)
     if run not in state.unnoted and (found is None or found.published):
@@ -232,7 +234,7 @@ def fired(
     attempt: int = 1,
     retry_of: str | None = None,
 ) -> JobFired:
-    """A run's trigger, that goes out now."""
+    """Return the event that a run's trigger goes out now."""
     return JobFired(
         job=definition.name,
         run_id=run,
@@ -249,7 +251,7 @@ def fired(
 
 
 def _let_go(job: BatchJob, definition: JobDefinition, planned: JobRunScheduled, now: datetime) -> Event:
-    """What becomes of a run of cron's now that nothing but the others can keep it."""
+    """Return what becomes of a cron run now that only other runs can hold it up."""
     overlap, others = definition.policy.overlap, job.in_the_way(now)
     held = _held(job, definition)
     if held is not None:
@@ -264,7 +266,7 @@ def _let_go(job: BatchJob, definition: JobDefinition, planned: JobRunScheduled, 
 
 
 def _held(job: BatchJob, definition: JobDefinition) -> str | None:
-    """Why nothing of cron's goes out, whatever else is open."""
+    """Return why no cron run goes out, whatever else is open."""
     if definition.removed:
         return _REMOVED
     if not definition.enabled:

@@ -1,4 +1,4 @@
-"""What became of a run: the worker says so, or nobody does in time."""
+"""The outcome of a run: the worker reports it, or nobody does in time."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -28,10 +28,11 @@ def complete(
     ended_at: datetime,
     now: datetime,
 ) -> tuple[Event, ...]:
-    """Take a report of success: of the run that its ``reference`` belongs to, else of the newest open one.
+    """Handle a report of success: for the run that its ``reference`` belongs to, or else for the newest open
+    one.
 
-    One that comes after its run has failed or timed out still counts: the worker has the last word. One that
-    belongs to nothing is kept as that.
+    A report that comes after its run has failed or timed out still counts: the worker has the last word. A
+    report that belongs to no run is stored as such.
     """
     job = state or BatchJob()
     run = None if reference is None else job.named(reference)
@@ -52,7 +53,8 @@ def fail(
     ended_at: datetime,
     now: datetime,
 ) -> tuple[Event, ...]:
-    """Take a report of failure, as :func:`complete`; while the policy has attempts, another is to come."""
+    """Handle a report of failure, like :func:`complete`. As long as the policy has attempts left, another one
+    follows."""
     job = state or BatchJob()
     run = None if reference is None else job.named(reference)
     open_run = _reported(job, run)
@@ -72,7 +74,7 @@ def fail(
 
 
 def time_out(state: BatchJob, definition: JobDefinition, run: str, *, now: datetime) -> tuple[Event, ...]:
-    """Nobody has reported a run within its deadline."""
+    """Note that nobody has reported a run within its deadline."""
     found = state.open_run(run)
     if found is None or found.deadline_at is None or now < found.deadline_at:
         return ()
@@ -90,7 +92,7 @@ def time_out(state: BatchJob, definition: JobDefinition, run: str, *, now: datet
 
 
 def _reported(job: BatchJob, run: str | None) -> JobFired | None:
-    """The open run that a report is of."""
+    """Return the open run that a report is for."""
     if run is not None:
         found = job.open_run(run)
         return None if found is None else found.fired
@@ -119,7 +121,8 @@ def _unmatched(
     error: str | None,
     now: datetime,
 ) -> tuple[Event, ...]:
-    """A report of a run that has ended is nothing new."""
+    """Return the event for a report that belongs to no open run. A report of a run that has ended is no
+    news."""
     if run is not None:
         return ()
     id = report_id(name, job.unmatched + 1)
@@ -127,7 +130,7 @@ def _unmatched(
 
 
 def stop_retries(state: BatchJob | None, job: str, backfill_id: str, *, now: datetime) -> tuple[Event, ...]:
-    """Try no run of a backfill again: somebody has cancelled it."""
+    """Retry no run of a backfill, because somebody has cancelled it."""
     known = state or BatchJob()
     if backfill_id in known.cancelled:
         return ()
@@ -141,7 +144,7 @@ def stop_retries(state: BatchJob | None, job: str, backfill_id: str, *, now: dat
 
 
 def _done_already(job: BatchJob, run: str, now: datetime) -> Iterator[Event]:
-    """Retries of a run that has succeeded after all, and that have not gone out."""
+    """Yield the events for retries that have not gone out, of a run that has succeeded after all."""
     later = job.attempts_after(run)
     for each in job.waiting:
         if each.run_id in later:

@@ -27,17 +27,20 @@ from domain.job.events import (
 RunStatus = Literal["scheduled", "published", "completed", "failed", "timed_out", "missed", "skipped"]
 
 _MOST_LATE = 1000
-"""So many that have ended badly are known, the latest; those that wait for another try are, however many."""
+"""How many runs that have ended badly are remembered: the latest ones. Those that wait for a retry are always
+remembered."""
 
 MOST_KEPT_BYTES = 4 * 1024
-"""Of a run's metadata, as JSON. They are wanted again for another try alone: larger ones stay in the log."""
+"""The most bytes of a run's metadata, as JSON, that are kept here. Only a retry needs it, and larger metadata
+stays in the log."""
 
 _CLOCKS_DIFFER = timedelta(seconds=10)
-"""Those of instances, at most."""
+"""How far the clocks of instances differ at most."""
 
 
 class OpenRun(msgspec.Struct, frozen=True):
-    """A run whose trigger went out, or is about to: the worker's time runs from when the broker has it."""
+    """A run whose trigger went out, or is about to. The worker's time begins when the broker has the
+    trigger."""
 
     fired: JobFired
     published: bool = False
@@ -53,14 +56,14 @@ class Pause(msgspec.Struct, frozen=True):
 
 
 class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a job's firings.
+    """The outcomes of a job's firings.
 
-    ``runs`` tells of every run by its id, and by what else a report may go by. ``open_runs`` are the oldest
-    first; one is ``moot`` whose earlier attempt has succeeded after all. Of those that ``ended_badly`` of
-    late a report may still come, or another try, of those ``to_retry``; none of ``cancelled`` backfills.
-    Each of the ``missed`` was noticed at some time, as was what was missed ``missed_until`` and told as one.
-    ``unnoted`` ended before it was noted that the broker had their trigger: a worker may be that quick. The
-    metadata of those ``left_out`` is not kept here.
+    ``runs`` finds every run by its id, and by what else a report may name. ``open_runs`` are the oldest
+    first; one is ``moot`` if an earlier attempt has succeeded after all. A report may still come for those
+    that ``ended_badly`` recently, or a retry for those ``to_retry``, but none for ``cancelled`` backfills.
+    Each of the ``missed`` was noticed at some time, and so was what was missed up to ``missed_until`` and
+    stored as one. ``unnoted`` runs ended before it was noted that the broker had their trigger, because a
+    worker may be that quick. The metadata of those ``left_out`` is not kept here.
     """
 
     runs: Map[str, str] = Map()
@@ -79,7 +82,8 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
     left_out: frozenset[str] = frozenset()
 
     def in_the_way(self, now: datetime) -> tuple[JobFired, ...]:
-        """The open runs that cron minds: not a backfill's, nor those that nobody waits for any more."""
+        """Return the open runs that cron respects: not a backfill's, nor those that nobody waits for any
+        more."""
         return tuple(
             each.fired
             for each in self.open_runs
@@ -89,7 +93,7 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def attempts_after(self, run_id: str) -> frozenset[str]:
-        """The runs that were opened in place of one, and in place of those."""
+        """Return the runs that were opened in place of a run, and in place of those."""
         found = {run_id}
         runs: list[JobFired | JobRunScheduled] = [*self.ended_badly]
         runs += (each.fired for each in self.open_runs)
@@ -104,29 +108,30 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
         return next((each for each in self.waiting if each.waits_for == "open_run"), None)
 
     def open_run(self, run_id: str) -> OpenRun | None:
-        """An open run by its id."""
+        """Return an open run by its id."""
         return next((each for each in self.open_runs if each.fired.run_id == run_id), None)
 
     def ended(self, run_id: str) -> JobFired | None:
-        """A run that has ended badly of late, by its id."""
+        """Return a run that has ended badly recently, by its id."""
         return next((each for each in self.ended_badly if each.run_id == run_id), None)
 
     def named(self, reference: str) -> str | None:
-        """The run that a reference belongs to; of several open ones the newest: callers may repeat it."""
+        """Return the run that a reference belongs to; of several open ones the newest, because callers may
+        repeat a reference."""
         for each in reversed(self.open_runs):
             if reference in (each.fired.run_id, each.fired.correlation_id):
                 return each.fired.run_id
         return self.runs.get(reference)
 
     def is_known(self, run_id: str) -> bool:
-        """Whether something has come of a run already."""
+        """Return whether a run has been handled already."""
         return run_id in self.runs
 
     def has_come(self, run_id: str, nominal_at: datetime, *, now: datetime) -> bool:
-        """Whether something has come of a firing of cron's already.
+        """Return whether a cron firing has been handled already.
 
-        That it was missed does not count where that was noticed later than now: the clock was ahead then, and
-        has been set back. The firing's time comes only now.
+        That it was missed does not count if that was noticed later than now: the clock was ahead then, and
+        was set back since. The firing's time comes only now.
         """
         noticed_at = self.missed.get(run_id)
         if noticed_at is None and run_id in self.runs:
@@ -137,7 +142,7 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def evolve(state: BatchJob | None, event: Event) -> BatchJob:
-    """The job after ``event``."""
+    """Return the job after ``event``."""
     job = state or BatchJob()
     replace = msgspec.structs.replace
     match event:
@@ -210,7 +215,7 @@ def _tried_again(job: BatchJob, run_id: str | None) -> BatchJob:
 
 
 def _succeeded(job: BatchJob, run_id: str) -> BatchJob:
-    """Neither it nor what was to be done in its place is waited for any more."""
+    """A run has succeeded: neither it nor what was to replace it is waited for any more."""
     later = job.attempts_after(run_id)
     over = later | {run_id}
     job = _closed(job, run_id)
@@ -244,7 +249,7 @@ def _ended_badly(job: BatchJob, event: JobRunFailed | JobRunTimedOut) -> BatchJo
 
 
 def _without_unknown(job: BatchJob) -> BatchJob:
-    """Of what is left out of which runs only those count that may be tried again."""
+    """Forget left-out metadata, except of runs that may be retried."""
     if not job.left_out:
         return job
     known = {each.fired.run_id for each in job.open_runs} | {each.run_id for each in job.ended_badly}

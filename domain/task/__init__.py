@@ -1,7 +1,7 @@
-"""Task: work of a workflow's step that is handed to a worker outside, who holds it under a lease.
+"""Task: the work of a workflow's step that an outside worker does, who holds it under a lease.
 
-Whoever holds the lease has its token; the log has the token's digest alone, so that nobody who may read the
-log, or what is derived from it, can end another's work.
+The holder of the lease has its token. The log has only the token's digest, so nobody who can read the log, or
+what is derived from it, can end another's work.
 """
 
 from hashlib import sha256
@@ -33,17 +33,18 @@ from domain.values import StreamName, derived_id
 
 
 def task_stream(tenant: str, task_id: str) -> str:
-    """The name of a task's stream."""
+    """Return the name of a task's stream."""
     return str(StreamName(tenant, "task", task_id))
 
 
 def task_id_of(step_id: str, attempt: int) -> str:
-    """The id of a task: another at each dispatch of its step."""
+    """Return the id of a task. Each dispatch of its step has another one."""
     return derived_id("task", step_id, str(attempt))
 
 
 def digest_of(lease_token: str) -> str:
-    """What is kept of a lease's token. It is random and long, so nobody finds it by trying."""
+    """Return what is stored of a lease's token. The token is random and long, so nobody finds it by
+    trying."""
     return sha256(lease_token.encode()).hexdigest()
 
 

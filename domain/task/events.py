@@ -1,4 +1,4 @@
-"""What happens to a task."""
+"""What can happen to a task."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,7 +9,7 @@ from domain.event import Event, stored_as
 
 @stored_as("task.offered")
 class TaskOffered(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A queue's workers may have it."""
+    """The workers of a queue may have it."""
 
     task_id: str
     queue: str
@@ -24,7 +24,7 @@ class TaskOffered(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("task.claimed")
 class TaskClaimed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A worker has it until ``lease_until``; ``lease_digest`` is that of the lease's token."""
+    """A worker has it until ``lease_until``. ``lease_digest`` is that of the lease's token."""
 
     task_id: str
     worker_id: str
@@ -36,7 +36,7 @@ class TaskClaimed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("task.lease_extended")
 class TaskLeaseExtended(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The worker lives, and keeps it for longer."""
+    """The worker is alive, and keeps it for longer."""
 
     task_id: str
     lease_until: datetime
@@ -57,7 +57,7 @@ class TaskReleased(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("task.lease_expired")
 class TaskLeaseExpired(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The worker was not heard of in time: it is back in the queue."""
+    """The worker was not heard from in time, and the task is back in the queue."""
 
     task_id: str
     queue: str
@@ -82,7 +82,7 @@ class TaskCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("task.failed")
 class TaskFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The worker could not do it; ``retryable`` tells whether another try may go better."""
+    """The worker could not do it. ``retryable`` says whether another try may succeed."""
 
     task_id: str
     workflow_id: str
@@ -97,7 +97,7 @@ class TaskFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("task.revoked")
 class TaskRevoked(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Nobody waits for it any more; who holds it until ``lease_until`` is told when it next speaks up."""
+    """Nobody waits for it any more. Its holder until ``lease_until`` is told at the next call."""
 
     task_id: str
     reason: str

@@ -1,4 +1,4 @@
-"""What may be done with a task, and what the rules need to know of it."""
+"""What may be done with a task, and what the rules know of it."""
 
 import hmac
 from datetime import datetime, timedelta
@@ -25,12 +25,12 @@ Status = Literal["offered", "claimed", "completed", "failed", "revoked"]
 ENDED: tuple[Status, ...] = ("completed", "failed", "revoked")
 
 WORTHWHILE_SHARE = 0.25
-"""A heartbeat is stored if it moves the lease's end by so much of the lease: four events a lease at most,
-however often a worker tells that it lives."""
+"""A heartbeat is stored if it moves the lease's end by this share of the lease: four events a lease at most,
+however often a worker sends one."""
 
 
 MOST_LOST = 10
-"""After so many workers that were not heard of again the task fails: it may be what they die of."""
+"""The task fails after so many workers that were not heard from again: they may crash because of it."""
 
 
 class TaskLease(msgspec.Struct, frozen=True):
@@ -43,11 +43,11 @@ class TaskLease(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rules need to know of a task.
+    """What the rules know of a task.
 
-    ``lease`` is the present one, or the last one of a task that has ended; ``released`` the digest of one
-    that was given back, as long as nobody else has had the task since. ``outcome`` is what the worker said,
-    ``lost`` how many workers were not heard of again.
+    ``lease`` is the present one, or the last one of a task that has ended. ``released`` is the digest of a
+    lease that was given back, as long as nobody else has had the task since. ``outcome`` is the worker's
+    report. ``lost`` counts the workers that were not heard from again.
     """
 
     offered: TaskOffered
@@ -59,14 +59,14 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def offer(state: Task | None, offered: TaskOffered) -> tuple[Event, ...]:
-    """Let a queue's workers have it; offering it again changes nothing."""
+    """Offer it to the workers of a queue. Offering it again changes nothing."""
     return () if state else (offered,)
 
 
 def claim(
     state: Task, *, worker_id: str, lease_digest: str, lease_seconds: float, now: datetime
 ) -> tuple[Event, ...]:
-    """Give it to a worker. One whose lease has run out may be had before anybody has said so.
+    """Give it to a worker. A task whose lease has run out can be claimed before that is stored.
 
     Raises:
         TaskNotOffered: another worker has it, or its step's time is up.
@@ -95,13 +95,14 @@ def claim(
 def heartbeat(
     state: Task, *, lease_digest: str, lease_seconds: float | None, now: datetime
 ) -> tuple[Event, ...]:
-    """Keep it for ``lease_seconds`` from now, or as long as it was claimed for; never for less than before.
+    """Extend the lease to ``lease_seconds`` from now, or to the time for which it was claimed; never to less
+    than before.
 
     Nothing changes if that is hardly later than the present end.
 
     Raises:
         TaskLeaseLost: the lease has passed on, or the task is back in its queue.
-        TaskEnded: it is over; the worker need not go on.
+        TaskEnded: it is over; the worker should stop.
     """
     lease = _lease_of_holder(state, lease_digest)
     _require_open(state)
@@ -116,7 +117,7 @@ def heartbeat(
 
 
 def release(state: Task, *, lease_digest: str, now: datetime) -> tuple[Event, ...]:
-    """Give it back, so that another may have it at once. Doing so twice changes nothing.
+    """Give it back, so that another worker may have it at once. Doing so twice changes nothing.
 
     Raises:
         TaskLeaseLost: the lease has passed on, or the task is back in its queue.
@@ -137,13 +138,13 @@ def release(state: Task, *, lease_digest: str, now: datetime) -> tuple[Event, ..
 
 
 def complete(state: Task, *, lease_digest: str, output: Any, now: datetime) -> tuple[Event, ...]:
-    """Take the worker's result. The same one under the same lease again changes nothing.
+    """Store the worker's result. The same result under the same lease again changes nothing.
 
-    A lease that has run out counts for as long as nobody else has the task: work that is done is not lost.
+    A lease that has run out counts as long as nobody else has the task, so that finished work is not lost.
 
     Raises:
         TaskLeaseLost: the lease has passed on, or the task is back in its queue.
-        TaskEnded: it has ended otherwise.
+        TaskEnded: it has ended in another way.
     """
     lease = _lease_of_holder(state, lease_digest)
     if state.status == "completed" and is_same_json(state.outcome, output):
@@ -164,11 +165,11 @@ def complete(state: Task, *, lease_digest: str, output: Any, now: datetime) -> t
 
 
 def fail(state: Task, *, lease_digest: str, error: str, retryable: bool, now: datetime) -> tuple[Event, ...]:
-    """Take the worker's report that it could not do it. The same report again changes nothing.
+    """Store the worker's report that it could not do it. The same report again changes nothing.
 
     Raises:
         TaskLeaseLost: the lease has passed on, or the task is back in its queue.
-        TaskEnded: it has ended otherwise.
+        TaskEnded: it has ended in another way.
     """
     lease = _lease_of_holder(state, lease_digest)
     if state.status == "failed" and state.outcome == (error, retryable):
@@ -178,7 +179,7 @@ def fail(state: Task, *, lease_digest: str, error: str, retryable: bool, now: da
 
 
 def expire(state: Task, *, now: datetime) -> tuple[Event, ...]:
-    """Put it back into its queue if its lease has run out; the last of :data:`MOST_LOST` times it fails."""
+    """Put it back into its queue if its lease has run out. The :data:`MOST_LOST`-th time it fails."""
     lease = state.lease
     if state.status != "claimed" or lease is None or now < lease.until:
         return ()
@@ -196,7 +197,8 @@ def expire(state: Task, *, now: datetime) -> tuple[Event, ...]:
 
 
 def revoke(state: Task | None, *, reason: str, now: datetime) -> tuple[Event, ...]:
-    """Nobody waits for it any more. One that is not there, or over, is left as it is."""
+    """Withdraw it, because nobody waits for it any more. One that does not exist, or is over, is left as it
+    is."""
     if state is None or state.status in ENDED:
         return ()
     until = None if state.lease is None else state.lease.until
@@ -204,7 +206,7 @@ def revoke(state: Task | None, *, reason: str, now: datetime) -> tuple[Event, ..
 
 
 def evolve(state: Task | None, event: Event) -> Task:
-    """The task after ``event``."""
+    """Return the task after ``event``."""
     if state is None:
         if isinstance(event, TaskOffered):
             return Task(offered=event)
@@ -245,7 +247,7 @@ def _failed(state: Task, lease: TaskLease, error: str, *, retryable: bool, now: 
 
 
 def _lease_of_holder(state: Task, digest: str) -> TaskLease:
-    """The lease whose token the caller has, whatever has become of the task."""
+    """Return the lease whose token the caller has, whatever has become of the task."""
     if state.lease is None or not hmac.compare_digest(state.lease.digest, digest):
         raise TaskLeaseLost("the lease is not the task's current one: it has expired or was released")
     return state.lease
