@@ -1,8 +1,8 @@
-"""JMESPath with an end to it: what an expression may do, and how large it may make what it finds.
+"""JMESPath with limits on the work of an expression, and on the size of its result.
 
-Two hundred times ``[@,@]`` fit into an expression that may be written, and what they find is as long as
-the universe is wide once it is written out; before that it is small, each list holding the same one twice.
-So all that an expression makes is weighed as if it were written out.
+An expression can contain ``[@,@]`` two hundred times. Written out, its result would be longer than the
+universe is wide; in memory it is small, because each list holds the same one twice. So everything that an
+expression makes is weighed as if it were written out.
 """
 
 import sys
@@ -19,7 +19,7 @@ from domain.jmespath_functions import COMPARATORS, ORDERS, JsonFunctions
 from domain.json_text import MOST_DEPTH
 
 MOST_WORK = 300_000
-"""Nodes visited and values weighed: a third of a second or so."""
+"""The most nodes visited and values weighed: about a third of a second."""
 
 MOST_WEIGHT = 250_000
 """A value weighs one for each number, word, list and object in it, and one more for each 64 characters."""
@@ -27,7 +27,7 @@ MOST_WEIGHT = 250_000
 _CHARACTERS = 64
 
 _READ_AT_ONCE = 8
-"""So many values are read while one node is visited: ``sum`` takes 0.15 µs for each."""
+"""How many values are read in the time that one node takes: ``sum`` takes 0.15 µs for each."""
 
 _MAKES = frozenset(
     (
@@ -38,34 +38,33 @@ _MAKES = frozenset(
 
 
 LARGEST_MADE = 2**53 - 1
-"""Beyond it readers of JSON disagree on which number was meant, and a request may hold none. What is given,
-such as a neighbour's id, may be larger, and is passed on.
-"""
+"""Readers of JSON disagree on larger numbers, and a request may not hold any. Given values, such as a
+neighbour's id, may be larger, and are passed on."""
 
 _LARGEST = int(sys.float_info.max)
-"""Beyond it a whole number is none for who reads JSON's numbers as most do."""
+"""A larger whole number is not a number for most readers of JSON."""
 
 _RECKON = frozenset(("abs", "avg", "ceil", "floor", "sum", "to_number"))
-"""The functions that make a number; others find one of those that they are given."""
+"""The functions that compute a number. Others return one of those that they are given."""
 
 _OF_EXPRESSIONS = frozenset(
     name
     for name, known in Functions.FUNCTION_TABLE.items()
     if any("expref" in each["types"] for each in known["signature"])
 )
-"""The functions that take one (``&name``); to others it is no value, though some take it for one."""
+"""The functions that take an expression (``&name``). For others it is no value, although some accept it."""
 
 
 class TooMuch(JMESPathError):
-    """An expression that would go on for too long, or whose value would be too large."""
+    """The expression would take too long, or its value would be too large."""
 
 
 class NoValue(JMESPathError):
-    """An expression that makes what JSON has no value for."""
+    """The expression makes something that JSON cannot express."""
 
 
 def without_value(value: Any) -> str | None:
-    """Why JSON has no value for a number; None if it has, or what it is no number."""
+    """Return why JSON cannot express a number; None if it can, or if the value is no number."""
     if isinstance(value, float) and not isfinite(value):
         return "is not a number"
     if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
@@ -74,7 +73,7 @@ def without_value(value: Any) -> str | None:
 
 
 def not_to_be_made(value: Any) -> str | None:
-    """Why an expression may not make a number, as in :func:`without_value`."""
+    """Return why an expression may not make a number, as in :func:`without_value`."""
     if why := without_value(value):
         return why
     if isinstance(value, int | float) and not -LARGEST_MADE <= value <= LARGEST_MADE:
@@ -83,12 +82,12 @@ def not_to_be_made(value: Any) -> str | None:
 
 
 def search(expression: ParsedResult, context: Mapping[str, Any]) -> Any:
-    """What a parsed expression finds.
+    """Return what a parsed expression finds.
 
     Raises:
         TooMuch: it is too much work, or too large.
-        NoValue: it makes a number that is none, or treats an expression as a value.
-        JMESPathError: it does not fit what is there.
+        NoValue: it makes a number that is none, or uses an expression as a value.
+        JMESPathError: it does not fit the context.
     """
     return _Interpreter().visit(expression.parsed, context)
 
@@ -113,7 +112,7 @@ class _Interpreter(TreeInterpreter):
         self._lengths: dict[int, tuple[Any, int]] = {}
 
     def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
-        """As the library does, but for what is counted; it is called for each node of each element."""
+        """Do what the library does, and count it. This is called for each node of each element."""
         self._work_left -= 1
         kind = node["type"]
         method = self._methods.get(kind)
@@ -131,7 +130,7 @@ class _Interpreter(TreeInterpreter):
         return value
 
     def visit_function_expression(self, node: Any, value: Any) -> Any:
-        """As the library does; what a function is given it may read to its end."""
+        """Do what the library does. A function may read its arguments to the end."""
         if node["value"] not in _OF_EXPRESSIONS and any(
             each["type"] == "expref" for each in node["children"]
         ):
@@ -146,7 +145,7 @@ class _Interpreter(TreeInterpreter):
         return value
 
     def _reading(self, compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-        """Two long lists are compared to their ends."""
+        """Count that two long lists are compared to their ends."""
 
         def charged(left: Any, right: Any) -> Any:
             self._charge(left)
@@ -161,7 +160,7 @@ class _Interpreter(TreeInterpreter):
             raise TooMuch("the expression is too expensive to evaluate")
 
     def _length(self, value: Any) -> int:
-        """How much there is to read in a value, all told; it is counted once."""
+        """Return how much there is to read in a value in all. It is counted once."""
         if isinstance(value, str):
             return 1 + len(value) // _CHARACTERS
         if not isinstance(value, list | dict):

@@ -1,4 +1,4 @@
-"""Time as a tenant works: so many business hours after a moment is when?"""
+"""Business time: when so many business hours after a given time have passed."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,14 +16,14 @@ _DAY = timedelta(days=1)
 
 
 class NoBusinessTime(BadInput):
-    """A calendar has no time to work in for a year, or not so much of it in a hundred."""
+    """A calendar has no working hours for a year, or not enough of them in a hundred years."""
 
 
 class Hours(msgspec.Struct, frozen=True):
-    """Some hours of a day, by the wall clock; the end is excluded, and ``00:00`` is the end of the day.
+    """Some hours of a day, by the wall clock. The end is excluded, and ``00:00`` is the end of the day.
 
-    Those that end no later than they begin go on into the next day, be it a holiday; they are hours of the
-    day on which they begin.
+    Hours that end no later than they begin continue into the next day, even if that is a holiday. They belong
+    to the day on which they begin.
     """
 
     begin: time
@@ -31,17 +31,17 @@ class Hours(msgspec.Struct, frozen=True):
 
 
 class Calendar(msgspec.Struct, frozen=True, kw_only=True):
-    """When a tenant works. ``week`` holds hours by weekday, Monday as 0, the earliest first."""
+    """When a tenant works. ``week`` holds the hours by weekday, Monday as 0, the earliest first."""
 
     zone: str
     week: Mapping[int, tuple[Hours, ...]]
     holidays: frozenset[date] = frozenset()
 
     def after(self, start: datetime, seconds: float) -> datetime:
-        """The moment, in UTC, by which so many business seconds have passed since ``start``.
+        """Return the time, in UTC, by which so many business seconds have passed since ``start``.
 
-        None have passed at ``start`` itself, or when work begins next. Where the wall clock jumps, the
-        seconds that really pass are counted, once each, even if several hours of the calendar hold them.
+        0 seconds have passed at ``start`` itself, or when work begins next. If the wall clock jumps, the
+        seconds that really pass are counted, once each, even if several hours of the calendar contain them.
 
         Raises:
             NoBusinessTime: there is not so much of it within the calendar's reach.
@@ -71,7 +71,7 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
         raise nothing
 
     def _spans(self, day: date, zone: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
-        """A day's working hours in UTC."""
+        """Yield a day's working hours in UTC."""
         if day in self.holidays:
             return
         for hours in self.week.get(day.weekday(), ()):
@@ -87,7 +87,8 @@ ALWAYS = Calendar(zone="UTC", week={weekday: (Hours(time(), time()),) for weekda
 
 
 def _first_shown(wall: datetime, zone: ZoneInfo) -> datetime:
-    """When, in UTC, the wall clock first shows that time or a later one: it may jump over it, or back."""
+    """Return when, in UTC, the wall clock first shows that time or a later one. It may jump over it, or
+    back."""
     moment = wall.replace(tzinfo=zone).astimezone(UTC)
     if moment.astimezone(zone).replace(tzinfo=None) == wall:
         return moment

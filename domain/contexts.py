@@ -1,7 +1,7 @@
-"""What expressions can speak of, by where they stand.
+"""What expressions can use, depending on where they stand.
 
-The rules for definitions make the same contexts, of what is known of each value beforehand
-(:mod:`domain.scopes`): so a name that is refused is one that is not there, and no list tells it twice.
+The rules for definitions make the same contexts from what is known of each value beforehand
+(:mod:`domain.scopes`). So a name that is refused is a name that does not exist, and no list has to repeat it.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,8 @@ def step_context(
     workflow_id: Any,
     opportunity_id: Any,
 ) -> Context:
-    """For a step of the plan, and for what undoes one; ``steps`` are their types, statuses and errors."""
+    """For a step of the plan, and for its compensation. ``steps`` are the types, statuses and errors of the
+    steps."""
     return {
         "input": input,
         "results": results,
@@ -28,7 +29,7 @@ def step_context(
 
 
 def item_context(map_step: Context, *, element: Any, index: Any) -> Context:
-    """For what a ``map`` step does for each element: what the step itself can speak of, and the element."""
+    """For what a ``map`` step does for each element: the context of the step itself, and the element."""
     return {**map_step, "item": element, "index": index}
 
 
@@ -43,5 +44,5 @@ def message_context(*, message_type: Any, data: Any, metadata: Any, tenant: Any)
 
 
 def reply_context(data: Any) -> Context:
-    """For what is taken of a reply, and for what it is told by."""
+    """For what is taken from a reply, and for its correlation."""
     return {"data": data}

@@ -12,8 +12,8 @@ MAP = "map"
 """The one kind that the aggregate itself carries out: a step for each element of a list."""
 
 FailureReason = Literal["reported", "timed_out", "unavailable", "rejected"]
-"""Who did the work says that it failed; nobody answered in time; it could not be reached, or had no time;
-the request, or the answer, was no good, and would be none another time either."""
+"""Whoever did the work reported that it failed; nobody answered in time; the service could not be reached, or
+had no time; the request or the answer was invalid, and would be so another time."""
 
 ConcurrencyPolicy = Literal["allow", "skip", "replace", "queue"]
 """What becomes of a start while another run of the same key is under way."""
@@ -22,15 +22,15 @@ ConcurrencyPolicy = Literal["allow", "skip", "replace", "queue"]
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A part of a definition, and of the events that pin a workflow to it.
 
-    What is as the default says is not stored: so a default is part of the format, and never changes.
+    Values that are the default are not stored. So a default is part of the format, and never changes.
     """
 
 
 class Retry(Part, frozen=True, kw_only=True, omit_defaults=True):
     """How often a step is tried, and when again.
 
-    Before try ``n + 1`` come ``delay_seconds * factor ** (n - 1)``, at most ``most_seconds``, of which up to
-    the share ``jitter`` is taken off.
+    Before try ``n + 1`` there is a pause of ``delay_seconds * factor ** (n - 1)``, at most ``most_seconds``,
+    less a part of up to the share ``jitter``.
     """
 
     attempts: int = 1
@@ -41,7 +41,7 @@ class Retry(Part, frozen=True, kw_only=True, omit_defaults=True):
     on: tuple[FailureReason, ...] = ("reported", "timed_out", "unavailable")
 
     def pause_before(self, tries: int, step_id: str) -> float:
-        """Seconds before that try. The jitter is drawn from the step's id: a replay finds the same."""
+        """Return the seconds before a try. The jitter depends on the step's id, so a replay gets the same."""
         growth = self.factor ** min(tries - 2, 64)
         pause = min(self.delay_seconds * growth, self.most_seconds)
         share = crc32(f"{step_id} {tries}".encode()) / 2**32
@@ -54,9 +54,9 @@ _ENDED_BY_MESSAGES = ("event", "wait", "http")
 class Work(Part, frozen=True, kw_only=True, omit_defaults=True):
     """What is to be done, and by what kind of step.
 
-    ``input`` maps names to JMESPath expressions over the workflow (see :mod:`domain.expressions`);
-    ``parameters`` are the kind's own and the same for every workflow. Without ``timeout_seconds`` a step
-    waits for as long as it takes.
+    ``input`` maps names to JMESPath expressions over the workflow (see :mod:`domain.expressions`).
+    ``parameters`` belong to the kind and are the same for every workflow. Without ``timeout_seconds`` a step
+    waits as long as it takes.
     """
 
     kind: str = "event"
@@ -67,7 +67,7 @@ class Work(Part, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def replies(self) -> Sequence[Mapping[str, Any]]:
-        """The messages that may end it, and what each stands for."""
+        """The messages that may end it, and what each means."""
         if self.kind == "wait":
             event = self.parameters.get("event")
             return [] if event is None else [{"type": event}]
@@ -75,8 +75,9 @@ class Work(Part, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def takes_platform_answers(self) -> bool:
-        """Whether the neighbours' answers of the wire contract end it, where it is called as they say: not
-        what people or workers decide, what a call itself is answered, nor what names replies of its own."""
+        """Whether the neighbours' answers of the wire contract end it, if it has the name that they use. They
+        do not end what people or workers decide, a call that is answered itself, or what names its own
+        replies."""
         waits = self.kind == "event" or (self.kind == "http" and self.parameters.get("accepted", False))
         return waits and not self.replies
 
@@ -89,7 +90,7 @@ class Work(Part, frozen=True, kw_only=True, omit_defaults=True):
 class MapOver(Part, frozen=True, kw_only=True, omit_defaults=True):
     """What a ``map`` step does for each element of the list that ``over`` finds, ``at_once`` at a time.
 
-    It fails once more than ``tolerate`` of its items have.
+    It fails once more than ``tolerate`` of its items have failed.
     """
 
     over: str
@@ -99,11 +100,11 @@ class MapOver(Part, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StepDefinition(Work, frozen=True, kw_only=True, omit_defaults=True):
-    """One step. It is due once all of ``after`` have ended, however they did.
+    """One step. It is due once all of ``after`` have ended, in whatever way.
 
-    ``when`` is an expression: where it finds nothing or what is false, the step is skipped. A failed
-    ``critical`` step fails the workflow; another's result is left out. ``result_key`` is where the result
-    goes in the workflow's results. ``compensation`` undoes what the step has done.
+    ``when`` is an expression: if it finds nothing, or something false, the step is skipped. If a ``critical``
+    step fails, the workflow fails; if another fails, its result is left out. ``result_key`` is where the
+    result goes in the workflow's results. ``compensation`` undoes what the step has done.
     """
 
     step_type: str
@@ -127,7 +128,7 @@ class Concurrency(Part, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Trigger(Part, frozen=True, kw_only=True, omit_defaults=True):
-    """A type of message that starts the workflow where ``filter`` holds; it also gives the ``input``."""
+    """A type of message that starts the workflow if ``filter`` holds. It also gives the ``input``."""
 
     message_type: str
     filter: str | None = None
@@ -136,7 +137,7 @@ class Trigger(Part, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Announcements(Part, frozen=True, kw_only=True, omit_defaults=True):
-    """The messages that tell of a workflow, by their types; without one nothing is told."""
+    """The types of the messages that report on a workflow. Without a type nothing is sent."""
 
     started: str | None = None
     completed: str | None = None
@@ -169,7 +170,8 @@ class WorkflowDefinition(Part, frozen=True, kw_only=True, omit_defaults=True):
     def with_timeouts(
         self, default: float, by_step: Mapping[str, float] | None = None
     ) -> "WorkflowDefinition":
-        """The same plan, each step waiting for its answer as many seconds as the settings say."""
+        """Return the same plan, with the time that each step waits for its answer according to the
+        settings."""
         chosen = by_step or {}
         steps = tuple(
             msgspec.structs.replace(step, timeout_seconds=chosen.get(step.step_type, default))
@@ -179,7 +181,7 @@ class WorkflowDefinition(Part, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def depending_on(steps: Sequence[StepDefinition], step_types: Sequence[str]) -> frozenset[str]:
-    """Those steps, and all that come after them."""
+    """Return these steps, and all that come after them."""
     found = set(step_types)
     while more := {step.step_type for step in steps if found.intersection(step.after)} - found:
         found |= more

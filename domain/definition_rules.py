@@ -1,4 +1,4 @@
-"""What makes a definition one that can be run. Every fault is told at once, with the field that it is in."""
+"""What makes a definition runnable. All faults are returned at once, each with its field."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,18 +22,18 @@ RESULT_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 MESSAGE_TYPE = re.compile(r"[a-z_]+(\.[a-z_]+)*", re.ASCII)
 
 RESERVED_NAMES = ("validate",)
-"""The routes have another meaning for them."""
+"""The routes use these names for something else."""
 
 KindRules = Callable[[Mapping[str, Any], Collection[str]], Iterable[Fault]]
-"""The faults of a kind's parameters, given also the names of the step's input."""
+"""Returns the faults of a kind's parameters, given also the names of the step's input."""
 
 
 def definition_faults(
     definition: WorkflowDefinition, kinds: Mapping[str, KindRules], *, steps_are_known: bool = True
 ) -> Iterator[Fault]:
-    """Everything that keeps a definition from being run; ``kinds`` are the kinds of steps that there are.
+    """Yield everything that keeps a definition from being run. ``kinds`` are the existing kinds of steps.
 
-    Where not all of its steps are known, no name is held against theirs.
+    If not all of its steps are known, names are not checked against them.
     """
     said = _said_by_each_run(definition)
     scopes = Scopes(definition, steps_are_known=steps_are_known)
@@ -67,13 +67,14 @@ def _naming(definition: WorkflowDefinition) -> Iterator[Fault]:
 
 
 def _told(announcements: Announcements) -> Mapping[str, str]:
-    """The types of message that are announced, by what they tell."""
+    """Return the types of message that are announced, by what they report."""
     named = {name: getattr(announcements, name) for name in ("started", "completed", "failed")}
     return {name: told for name, told in named.items() if told is not None}
 
 
 def _twice(field: str, names: Sequence[tuple[str, ...]]) -> Iterator[Fault]:
-    """The first of its names may a step share with no other that is another step by the rest of them."""
+    """Yield faults for names that two different steps share: the first of a step's names must not be another
+    step's."""
     first: dict[str, int] = {}
     for number, (name, *rest) in enumerate(names):
         if name not in first:
@@ -96,7 +97,7 @@ def _duration(field: str, seconds: float) -> Iterator[Fault]:
 
 
 def _said_by_each_run(definition: WorkflowDefinition) -> Mapping[str, str]:
-    """The messages that each run sends, as far as it comes, and by what."""
+    """Return the messages that each run sends if it gets so far, and which part sends them."""
     asked = {
         str(step.parameters.get("request")): "asks for"
         for step in definition.steps

@@ -1,4 +1,4 @@
-"""What to write instead, where an expression is written as in other languages."""
+"""What to write instead if an expression is written as in other languages."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from jmespath.exceptions import IncompleteExpressionError, LexerError, ParseErro
 from jmespath.lexer import Lexer
 
 _LONGEST = 60
-"""What a message quotes may have so many characters."""
+"""The most characters that a message quotes."""
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[^\s'\"`\])}]*")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
@@ -32,7 +32,8 @@ _END = ("eof", "and", "or", "rparen", "rbracket", "rbrace", "comma", "pipe")
 
 
 def hint_of(expression: str, error: Exception) -> str:
-    """The end of a message about an expression that cannot be read: what may have been meant, or nothing."""
+    """Return the end of a message about an expression that cannot be read: what may have been meant, or
+    nothing."""
     if not isinstance(error, ParseError) or isinstance(error, IncompleteExpressionError):
         return ""
     for hint in (_of_date, _of_number, _of_name, _of_sign):
@@ -53,7 +54,7 @@ def _of_number(expression: str, error: ParseError) -> str | None:
 
 
 def _of_name(expression: str, error: ParseError) -> str | None:
-    """A name with a hyphen, or a letter beyond those of English, is read up to that."""
+    """A name with a hyphen, or with a letter outside the English alphabet, is read up to that character."""
     if not isinstance(error, LexerError):
         return None
     words = _WORD.finditer(expression)
@@ -77,7 +78,7 @@ def _is_short(text: str) -> bool:
 
 
 def hints_of_values(expression: str) -> Mapping[tuple[str, ...], str]:
-    """What to say of names that there are not, and that stand where values are compared or given."""
+    """Return hints for names that do not exist, and that stand where values are compared or given."""
     hints: dict[tuple[str, ...], str] = {
         (name,): f"; write {name} in backticks: `{name}`" for name in _LITERALS
     }

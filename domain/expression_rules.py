@@ -1,7 +1,7 @@
-"""What is wrong with an expression whatever it finds where it stands.
+"""What is wrong with an expression whatever it finds.
 
-JMESPath itself looks for a function only when it calls it: an expression with a misspelt one can be read, and
-fails each time that it comes to that. One with a misspelt name finds nothing, each time.
+JMESPath looks for a function only when it calls it: an expression with a misspelt function can be read, but
+fails whenever it gets there. An expression with a misspelt name finds nothing, each time.
 """
 
 import json
@@ -26,9 +26,8 @@ _Node = Mapping[str, Any]
 
 
 def expression_faults(field: str, expression: str, scope: Scope) -> Iterator[Fault]:
-    """The fault of an expression that cannot be read, that can only fail, or that speaks of what is never
-    there; with all that is wrong with it.
-    """
+    """Yield the fault of an expression that cannot be read, that can only fail, or that uses names that never
+    exist, with everything that is wrong with it."""
     try:
         parsed = compiled(expression).parsed
     except BadExpression as error:
@@ -46,7 +45,7 @@ def expression_faults(field: str, expression: str, scope: Scope) -> Iterator[Fau
 
 
 def _nodes(parsed: _Node) -> Iterator[_Node]:
-    """Every node, from left to right; without recursion, for a long expression is a deep one."""
+    """Yield every node, from left to right. This does not recurse, because a long expression is deep."""
     left: list[Any] = [parsed]
     while left:
         node = left.pop()
@@ -66,7 +65,8 @@ def _faults_of(node: _Node) -> Iterator[str]:
 
 
 def _found(parsed: _Node) -> Iterator[_Node]:
-    """The literals that are found as they stand. One to compare with may be as large as a neighbour's id."""
+    """Yield the literals that can be results as they stand. One that is only compared may be as large as a
+    neighbour's id."""
     left = [parsed]
     while left:
         node = left.pop()
@@ -86,7 +86,7 @@ def _faults_of_literal(node: _Node, what_is_wrong: Callable[[Any], str | None]) 
 
 
 def _values_in(literal: Any) -> Iterator[Any]:
-    """Every value that is neither a list nor an object, from left to right."""
+    """Yield every value that is neither a list nor an object, from left to right."""
     left: list[Any] = [literal]
     while left:
         match left.pop():

@@ -1,4 +1,4 @@
-"""JMESPath over what a workflow knows: its input, and the results of the steps before."""
+"""JMESPath over what a workflow knows: its input, and the results of earlier steps."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -14,23 +14,24 @@ from domain.expression_hints import hint_of
 from domain.faults import shortened
 
 _UNFIT = (JMESPathError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError)
-"""What an expression may run into; what it finds may also be no JSON (``&name``, half a surrogate)."""
+"""The errors that an expression may cause. What it finds may also be no JSON (``&name``, half a
+surrogate)."""
 
 
 MOST_BYTES = 2 * 1024 * 1024
-"""What an expression finds may be so large, as a message may."""
+"""The largest result of an expression, as large as a message may be."""
 
 
 class BadExpression(ValueError):
-    """An expression that cannot be read, or that does not fit what it is applied to."""
+    """The expression cannot be read, or does not fit what it is applied to."""
 
 
 @lru_cache(maxsize=512)  # one may take a quarter of a megabyte
 def compiled(expression: str) -> ParsedResult:
-    """A parsed expression.
+    """Return a parsed expression.
 
     Raises:
-        BadExpression: it is none.
+        BadExpression: it is not valid.
     """
     try:
         return jmespath.compile(expression)
@@ -41,10 +42,10 @@ def compiled(expression: str) -> ParsedResult:
 
 
 def found(expression: str, context: Mapping[str, Any]) -> Any:
-    """What an expression finds; ``None`` where there is nothing.
+    """Return what an expression finds, or ``None`` if it finds nothing.
 
     Raises:
-        BadExpression: it cannot be read, or does not fit what is there.
+        BadExpression: it cannot be read, or does not fit the context.
     """
     try:
         value = search(compiled(expression), context)
@@ -59,7 +60,7 @@ def found(expression: str, context: Mapping[str, Any]) -> Any:
 
 
 def holds(expression: str, context: Mapping[str, Any]) -> bool:
-    """Whether an expression finds something that JMESPath takes for true: neither nothing nor empty.
+    """Return whether an expression finds something that JMESPath takes for true: neither nothing nor empty.
 
     Raises:
         BadExpression: as in :func:`found`.
@@ -69,7 +70,7 @@ def holds(expression: str, context: Mapping[str, Any]) -> bool:
 
 
 def mapped(expressions: Mapping[str, str], context: Mapping[str, Any]) -> dict[str, Any]:
-    """What each named expression finds.
+    """Return what each named expression finds.
 
     Raises:
         BadExpression: as in :func:`found`.
@@ -78,7 +79,7 @@ def mapped(expressions: Mapping[str, str], context: Mapping[str, Any]) -> dict[s
 
 
 def _in_one_line(error: Exception) -> str:
-    """What the library says, without the line whose caret points into the one above it."""
+    """Return the library's message without the line whose caret points into the one above it."""
     said = str(error).removeprefix("Invalid jmespath expression: ").removeprefix("Bad jmespath expression: ")
     lines = [line.strip() for line in said.splitlines() if line.strip(" ^")]
     return " ".join(lines) or type(error).__name__

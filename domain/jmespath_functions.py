@@ -1,7 +1,7 @@
-"""Functions and comparisons of JMESPath that the library leaves to Python, as JSON has them.
+"""Functions and comparisons of JMESPath that the library leaves to Python, with JSON's meaning.
 
-To Python ``True`` is 1, and ``1_000`` and Arabic digits are numbers. To JSON they are not: whoever writes
-``contains(list, `true`)`` asks for no 1.
+In Python ``True`` is 1, and ``1_000`` and Arabic digits are numbers. In JSON they are not: whoever writes
+``contains(list, `true`)`` does not mean 1.
 """
 
 import re
@@ -14,10 +14,10 @@ from jmespath.functions import Functions, signature
 from domain.values import is_same_json
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-"""A number of JSON's (RFC 8259, section 6), which ``to_number`` reads: jmespath.org/specification.html."""
+"""A number in JSON (RFC 8259, section 6), which ``to_number`` reads: jmespath.org/specification.html."""
 
 _LOOKED_AT = 2
-"""To look into each member takes so many times as long as to read it: 0.5 µs."""
+"""Looking into each member takes this many times as long as reading it: 0.5 µs."""
 
 COMPARATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "eq": is_same_json,
@@ -46,9 +46,8 @@ ORDERS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 class JsonFunctions(Functions):
-    """The library's functions, and these in place of its own. ``reads`` counts a value that is read to its
-    end, besides the once that each is that a function is given.
-    """
+    """The library's functions, with some replaced by these. ``reads`` counts a value that is read to its end,
+    in addition to the one time that each argument of a function counts."""
 
     def __init__(self, reads: Callable[[Any], None]) -> None:
         self._reads = reads
@@ -71,7 +70,7 @@ class JsonFunctions(Functions):
 
 
 def _may_be_taken_for_another(value: Any) -> bool:
-    """Whether Python may take it for what is other JSON."""
+    """Return whether Python may take it for other JSON."""
     return isinstance(value, list | dict) or value in (0, 1)
 
 

@@ -1,7 +1,7 @@
 """JSON Schema for what tenants describe themselves: a part of draft 2020-12 whose cost is bounded.
 
-Nothing is fetched, no pattern runs away, and a schema that refers to its own parts is counted as if each
-stood where it is referred to. Formats are words, and are not checked.
+Nothing is fetched, and no pattern can take for ever. A schema that refers to its own parts is counted as if
+each part stood where it is referred to. Formats are annotations, and are not checked.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,20 +22,20 @@ from domain.suggestions import did_you_mean
 MOST_SUBSCHEMAS = 1_000
 MOST_FAULTS = 100
 MOST_PATTERNS = 100
-"""A pattern may take a hundredth of a second to be understood."""
+"""Compiling a pattern may take a hundredth of a second."""
 
 MOST_STEPS = 100_000
-"""So many keywords are held against parts of a value: a second's work or so, and some five at worst."""
+"""The most keywords that are applied to parts of a value: about a second's work, and some five at worst."""
 
 QUICK_STEPS = 1_000
 
 _VOCABULARIES = 8
-"""The standard's own schema is made of so many, and what is no schema at all is a fault by each."""
+"""The standard's own schema consists of so many. Something that is no schema is a fault in each of them."""
 
 _TYPES_ARE = "must be array, boolean, integer, null, number, object or string, or a list of these"
 
 _MOST_OBJECTS = 2 * MOST_SUBSCHEMAS
-"""Before anything else is asked: to hold a schema against the standard's own takes long."""
+"""This is checked first, because validating a schema against the standard's own takes long."""
 
 _IN_A_MAP = ("properties", "patternProperties", "$defs", "dependentSchemas")
 _IN_A_LIST = ("allOf", "anyOf", "oneOf", "prefixItems")
@@ -49,14 +49,14 @@ _PLAIN = (
     *("deprecated", "readOnly", "writeOnly"),
 )
 NOT_KNOWN = "is not known"
-"""What is told of a member that a schema allows none of."""
+"""The message for a member that a schema does not allow."""
 
 KEYWORDS = frozenset((*_IN_A_MAP, *_IN_A_LIST, *_ALONE, *_PLAIN))
-"""What a schema may say. What is left out costs without bound, or means something elsewhere."""
+"""The keywords that a schema may use. The others have unbounded cost, or a different meaning elsewhere."""
 
 
 def schema_faults(schema: Mapping[str, Any]) -> list[Fault]:
-    """Everything that keeps a schema from being used."""
+    """Return everything that keeps a schema from being used."""
     if _objects(schema) > _MOST_OBJECTS:
         return [Fault("", f"has more than {_MOST_OBJECTS} objects")]
     try:
@@ -72,7 +72,7 @@ def schema_faults(schema: Mapping[str, Any]) -> list[Fault]:
 
 
 def value_faults(schema: Mapping[str, Any], value: Any, field: str) -> list[Fault]:
-    """Where a value departs from a schema that has no faults; ``field`` is what the value is called."""
+    """Return where a value departs from a schema that has no faults. ``field`` is the name of the value."""
     try:
         return _value_faults(schema, value, field, MOST_STEPS)
     except _TooMuch:
@@ -80,7 +80,7 @@ def value_faults(schema: Mapping[str, Any], value: Any, field: str) -> list[Faul
 
 
 def quick_faults(schema: Mapping[str, Any], value: Any, field: str) -> list[Fault] | None:
-    """The same, where it takes :data:`QUICK_STEPS` at most; else nothing is said."""
+    """Return the same if it takes at most :data:`QUICK_STEPS`, or else None."""
     try:
         return _value_faults(schema, value, field, QUICK_STEPS)
     except _TooMuch:
@@ -88,7 +88,8 @@ def quick_faults(schema: Mapping[str, Any], value: Any, field: str) -> list[Faul
 
 
 def knows_member(schema: Mapping[str, Any], name: str, value: Any) -> bool:
-    """Whether an object that a schema describes may have a member of that name, whatever is right for it."""
+    """Return whether an object that fits a schema may have a member of that name, whatever its value
+    must be."""
     return Fault(name, NOT_KNOWN) not in value_faults(schema, {name: value}, "")
 
 
@@ -109,8 +110,8 @@ def _errors(schema: Mapping[str, Any], value: Any, most_steps: int) -> list[Vali
 
 
 def sound_parts(schema: Mapping[str, Any], value: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """An object with ``None`` for what departs from a schema of it, and the fields where that stands: members
-    with faults, and of a list with such an element the whole. What is missing is missing there as well.
+    """Return an object with ``None`` in place of what departs from its schema, and the fields where that
+    stands: members with faults, and the whole of a list with such an element. Missing members stay missing.
     """
     kept, left_out = deepcopy(dict(value)), []
     try:
@@ -129,7 +130,7 @@ def sound_parts(schema: Mapping[str, Any], value: Mapping[str, Any]) -> tuple[di
 
 
 def _at(value: Any, path: Sequence[str | int]) -> Any:
-    """The part of a value that is there; nothing where it is not any more."""
+    """Return the part of a value at a path, or None if it does not exist any more."""
     for part in path:
         known = range(len(value)) if isinstance(value, list) else value if isinstance(value, dict) else ()
         if part not in known:
@@ -156,9 +157,8 @@ def _fault(error: ValidationError) -> Fault:
 
 
 def _value_fault(error: ValidationError) -> Fault:
-    """The rule that a value departs from, and never the value: what is refused is told in logs and in events,
-    where what is personal of it would not be sealed. A name that does not suit is told.
-    """
+    """Return the rule that a value departs from, never the value itself: refusals are shown in logs and in
+    events, where personal data would not be sealed. A name that is not allowed is shown."""
     message = error.message
     if error.validator is None:
         message = "is not allowed"
@@ -170,7 +170,7 @@ def _value_fault(error: ValidationError) -> Fault:
 
 
 def _unsupported(schema: Any) -> Iterator[Fault]:
-    """What the standard lets pass unseen: keywords that are none, or none here."""
+    """Yield what the standard ignores: keywords that do not exist, or that are not supported here."""
     for path, each in _subschemas(schema):
         for name in each if isinstance(each, dict) else ():
             if name not in KEYWORDS:
@@ -179,7 +179,7 @@ def _unsupported(schema: Any) -> Iterator[Fault]:
 
 
 def _walked(schema: Any) -> Iterator[Fault]:
-    """Faults of each subschema by itself."""
+    """Yield the faults of each subschema by itself."""
     yield from _unsupported(schema)
     for path, each in _subschemas(schema):
         if not isinstance(each, dict):
@@ -195,7 +195,7 @@ def _walked(schema: Any) -> Iterator[Fault]:
 
 
 def _patterns(schema: Any) -> list[tuple[str, str]]:
-    """The patterns of a subschema by itself, each with its keyword."""
+    """Return the patterns of a subschema by itself, each with its keyword."""
     if not isinstance(schema, dict):
         return []
     named = [("patternProperties", name) for name in schema.get("patternProperties", ())]
@@ -223,7 +223,7 @@ def _children(schema: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
 
 
 def _target(schema: Any, reference: str) -> Any:
-    """The subschema of this schema that a reference leads to."""
+    """Return the subschema of this schema that a reference leads to."""
     if reference != "#" and not reference.startswith("#/"):
         return None
     node: Any = schema
@@ -305,7 +305,7 @@ def _required(validator: Any, names: Any, value: Any, schema: Any) -> Iterator[V
 
 
 def _unique_items(validator: Any, wanted: bool, value: Any, schema: Any) -> Iterator[ValidationError]:
-    """In linear time, which the library's own is not for objects."""
+    """Check in linear time. The library's own check is not linear for objects."""
     if wanted and isinstance(value, list):
         elements = [msgspec.json.encode(each, order="sorted") for each in value]
         _spend(sum(map(len, elements)) // _LETTERS_A_STEP)
@@ -314,7 +314,7 @@ def _unique_items(validator: Any, wanted: bool, value: Any, schema: Any) -> Iter
 
 
 class _TooMuch(Exception):
-    """More steps than may be taken."""
+    """More steps than are allowed."""
 
 
 _steps_left: ContextVar[list[int]] = ContextVar("steps left")

@@ -1,7 +1,7 @@
-"""JSON from outside: strictly JSON, and not nested deeper than any honest document.
+"""Reads JSON from outside: strictly JSON, and not nested deeper than any reasonable document.
 
-A name that stands twice in an object is refused: readers disagree on which value was meant, and one in
-between that checks the first lets pass what another takes for the last.
+A name that occurs twice in an object is refused. Readers disagree on which value was meant: a checker that
+uses the first value would pass what another reader takes from the last.
 """
 
 import json
@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 MOST_DEPTH = 64
-"""Lists and objects within each other: what reads them later goes down level by level."""
+"""The most levels of lists and objects within each other, because later readers descend level by level."""
 
 MOST_REPEATED = 100
-"""So many places are told at which a name stands twice."""
+"""How many places are reported at which a name occurs twice."""
 
 _MOST_TOLD = 3
 
@@ -24,22 +24,22 @@ Place = tuple[str | int, ...]
 """Names and positions, from the outermost on."""
 
 _MARK = b"\xef\xbb\xbf"
-"""Which some write before a text in UTF-8. RFC 8259 forbids to write it and lets readers ignore it."""
+"""Some writers put this before a text in UTF-8. RFC 8259 forbids writing it, and lets readers ignore it."""
 
 
 class InvalidJson(ValueError):
-    """The bytes are not JSON that we take; the message says why."""
+    """The bytes are not JSON that the service accepts. The message says why."""
 
 
 class TooDeep(InvalidJson):
-    """It is JSON, perhaps, of more than :data:`MOST_DEPTH` levels."""
+    """It may be JSON, but has more than :data:`MOST_DEPTH` levels."""
 
     def __init__(self) -> None:
         super().__init__(f"nested deeper than {MOST_DEPTH} levels")
 
 
 class RepeatedNames(InvalidJson):
-    """It is JSON in which names stand twice; ``places`` are theirs, or the first of very many."""
+    """It is JSON in which names occur twice. ``places`` are theirs, or the first of very many."""
 
     def __init__(self, places: Sequence[Place]) -> None:
         self.places = places
@@ -48,7 +48,7 @@ class RepeatedNames(InvalidJson):
 
 
 def read_json(raw: bytes) -> Any:
-    """What ``raw`` holds.
+    """Return the value that ``raw`` holds.
 
     Raises:
         InvalidJson: not UTF-8, not JSON, or a number beyond a double.
@@ -81,10 +81,11 @@ def _read(raw: bytes) -> Any:
 
 
 def read_json_of_neighbours(raw: bytes) -> Any:
-    """The same, and what JavaScript writes of a text that was cut within a character beyond 16 bits.
+    """Return the same, and also read what JavaScript writes for a text that was cut within a character beyond
+    16 bits.
 
-    It ends in half of that character, as ``\\ud83d``. Each such half is replaced. Of a name that stands
-    twice the last value is taken, as by most readers.
+    Such a text ends in half of that character, as ``\\ud83d``. Each such half is replaced. If a name occurs
+    twice its last value is used, as most readers do.
 
     Raises:
         InvalidJson: as :func:`read_json`.
@@ -122,17 +123,17 @@ def _is_too_deep(value: Any) -> bool:
 
 
 class _Repeated(Exception):
-    """A name stands twice somewhere."""
+    """A name occurs twice somewhere."""
 
 
 def _compare(members: list[tuple[str, Any]]) -> None:
-    """Keep nothing: what is decoded is decoded already."""
+    """Keep nothing, because the text is decoded already."""
     if len({name for name, _ in members}) < len(members):
         raise _Repeated
 
 
 class _Members(list[tuple[str, Any]]):
-    """An object with all that stands in it."""
+    """An object with all its members, including repeated ones."""
 
 
 _COMPARING = json.JSONDecoder(object_pairs_hook=_compare)

@@ -1,8 +1,8 @@
-"""The names in an expression that are never there where it stands.
+"""Finds names in an expression that never exist where it stands.
 
-JMESPath finds nothing by a name that there is not, and a condition is then false in silence; it is as false
-where a status is compared with what is none. So an expression is walked through with what is known of its
-context beforehand: as far as that tells what the present node is, and what members that has.
+JMESPath finds nothing by a name that does not exist, and a condition is then silently false. It is as false
+where a status is compared with something that no status is. So the expression is walked with what is known
+of its context beforehand: as far as that tells what the present node is, and which members it has.
 """
 
 import json
@@ -14,7 +14,7 @@ from domain.scopes import OneOf, Path, Scope, Sort
 
 _Node = Mapping[str, Any]
 _Then = tuple[_Node, "_Then"] | None
-"""The nodes that what is found goes through after that, the next first."""
+"""The nodes that a value passes through next, the first one first."""
 
 _MOST_LISTED = 10
 _UNQUOTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -22,18 +22,17 @@ _UNQUOTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _SAME = ("current", "identity")
 _ONE_AFTER_THE_OTHER = ("subexpression", "index_expression", "pipe")
 _OVER_EACH = ("projection", "value_projection", "filter_projection", "flatten")
-"""What they go through with each element of their first child is not known."""
+"""Nodes that apply something to each element of their first child. What that finds is not known."""
 _EQUALITY = ("eq", "ne")
 _IS_COMPARED = "is_compared"
-"""Not one of JMESPath's: a text that what is found is held against."""
+"""Not a node of JMESPath's: a text that the value found is compared with."""
 _WITHOUT = ("literal", "index", "slice", "expref")
-"""They speak of nothing, or of what is not known."""
+"""Nodes that use no names, or names of something unknown."""
 
 
 def unknown_names(parsed: _Node, scope: Scope, hints: Mapping[Path, str]) -> Iterator[str]:
-    """What is wrong with each of the names, from left to right; without recursion, for a long expression is a
-    deep one. The ``hints`` are those of the expression itself, before the scope's.
-    """
+    """Yield what is wrong with each name, from left to right. This does not recurse, because a long
+    expression is deep. ``hints`` are those of the expression itself; they come before the scope's."""
     left: list[tuple[_Node, Path, Any, _Then]] = [(parsed, (), scope.context, None)]
     while left:
         node, path, present, then = left.pop()
@@ -88,7 +87,8 @@ def _told(path: Path, present: Any, scope: Scope, hints: Mapping[Path, str]) -> 
 
 
 def _written(path: Path) -> str:
-    """As an expression has it. In quotes it may be what is no name, and not even text: half a surrogate."""
+    """Return a path as an expression writes it. In quotes it may be no name, and not even a text: half a
+    surrogate."""
     return ".".join(name if _UNQUOTED.fullmatch(name) else json.dumps(name) for name in path)
 
 

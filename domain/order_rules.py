@@ -8,7 +8,8 @@ from domain.faults import Fault
 
 
 def order_faults(steps: Collection[StepDefinition]) -> Iterator[Fault]:
-    """Steps that wait for one that there is not, for each other, or for who waits for each other."""
+    """Yield faults for steps that wait for a step that does not exist, for each other, or for steps that wait
+    for each other."""
     after: dict[str, tuple[str, ...]] = {}
     for step in steps:
         after.setdefault(step.step_type, step.after)
@@ -34,7 +35,8 @@ def order_faults(steps: Collection[StepDefinition]) -> Iterator[Fault]:
 
 
 def _never_due(after: Mapping[str, Collection[str]]) -> set[str]:
-    """The steps that are left when, again and again, those are taken away that wait for no other."""
+    """Return the steps that are left when steps that wait for none of the others are removed again and
+    again."""
     left = dict(after)
     while due := [name for name in left if not any(before in left for before in left[name])]:
         for name in due:
@@ -43,9 +45,9 @@ def _never_due(after: Mapping[str, Collection[str]]) -> set[str]:
 
 
 def _rings(after: Mapping[str, Collection[str]], waiting: Collection[str]) -> Iterator[tuple[str, ...]]:
-    """The circles among steps that wait for ever, in the order in which each waits for the next.
+    """Yield the cycles among steps that wait for ever, in the order in which each waits for the next.
 
-    A walk from each of them, always to the first that it waits for, ends in one.
+    A walk from each of them, always to the first that it waits for, ends in a cycle.
     """
     known: set[str] = set()
     for start in after:

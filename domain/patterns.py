@@ -1,7 +1,7 @@
-"""Regular expressions that anybody may write: matched in linear time, whatever they are.
+"""Regular expressions that anybody may write. They are matched in linear time.
 
-The engine is Rust's, which pydantic brings along. Python's own tries every way there is, so that thirty
-characters can keep it busy for a day.
+The engine is Rust's, which pydantic brings along. Python's own engine tries every possible way, so that
+thirty characters can keep it busy for a day.
 """
 
 from functools import lru_cache
@@ -10,15 +10,15 @@ from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 
 class BadPattern(ValueError):
-    """It is no regular expression, is too large, or has what cannot be matched in linear time."""
+    """It is no regular expression, is too large, or has parts that cannot be matched in linear time."""
 
 
 @lru_cache(maxsize=32)  # one may take 10 MB
 def compiled(pattern: str) -> SchemaValidator:
-    """A parsed pattern.
+    """Return a parsed pattern.
 
     Raises:
-        BadPattern: it is none. Looking ahead or behind and references to groups are not known.
+        BadPattern: it is not valid. Lookahead, lookbehind and backreferences are not supported.
     """
     try:
         return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
@@ -27,7 +27,7 @@ def compiled(pattern: str) -> SchemaValidator:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a pattern is found anywhere in a text.
+    """Return whether a pattern matches anywhere in a text.
 
     Raises:
         BadPattern: as in :func:`compiled`.
@@ -36,7 +36,8 @@ def matches(pattern: str, text: str) -> bool:
 
 
 def _reason(said: str) -> str:
-    """Why, as the engine tells it at the end of several lines, or in one where it counts bytes."""
+    """Return the reason, which the engine gives at the end of several lines, or in one line that counts
+    bytes."""
     reason = next((line for line in reversed(said.splitlines()) if line.startswith("error:")), "")
     if not reason and "size limit" in said:
         return "is too large a regular expression: repetitions such as {1000} are expanded"

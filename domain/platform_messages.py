@@ -1,9 +1,10 @@
-"""Messages that the platform gives a meaning of its own (wire contract, section 1): no definition sends them.
+"""Messages that have a meaning of the platform's own (wire contract, section 1). No tenant's definition may
+send them.
 
-Who receives them takes them for what this service, or a neighbour, says: a job is to run, it has failed, an
-approval is given. A tenant's definition would speak in their names.
+Their receivers take them as messages of this service, or of a neighbour: a job is to run, it has failed, an
+approval is given. A tenant's definition would speak in their name.
 
-Some may go by further types on the wire: ``wire_types``, as the settings have them.
+Some may have further types on the wire: ``wire_types``, from the settings.
 """
 
 from collections.abc import Collection, Iterator
@@ -23,23 +24,23 @@ OF_NEIGHBOURS = (
 )
 
 REQUESTS = frozenset(step.parameters["request"] for step in OPPORTUNITY_ANALYSIS.steps)
-"""What the neighbours can be asked for, by whatever definition."""
+"""What any definition may ask the neighbours for."""
 
 
 def is_the_platforms(message_type: str, wire_types: Collection[str] = ()) -> bool:
-    """Whether only the platform itself sends such messages."""
+    """Return whether only the platform itself may send such messages."""
     if message_type in REQUESTS:
         return False
     return message_type in OF_NEIGHBOURS or message_type.startswith(PREFIXES) or message_type in wire_types
 
 
 def own_message(message_type: str) -> str:
-    """What whoever would send such a message is told."""
+    """Return what to tell somebody who wants to send such a message."""
     return f"{message_type} is a message type reserved for the platform"
 
 
 def platform_faults(definition: WorkflowDefinition, wire_types: Collection[str] = ()) -> list[Fault]:
-    """Where a tenant's definition would send what only the platform sends."""
+    """Return faults for messages that a tenant's definition would send and only the platform may send."""
     told = [
         (f"announcements.{name}", getattr(definition.announcements, name))
         for name in ("started", "completed", "failed")

@@ -1,4 +1,4 @@
-"""What is known beforehand of what expressions can speak of, place by place in a definition."""
+"""What is known beforehand of what expressions can use, place by place in a definition."""
 
 from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +14,7 @@ Path = tuple[str, ...]
 
 
 class Sort(Enum):
-    """A value of which no more is known. All but the first may be nothing as well, and have no members."""
+    """A value of which only the sort is known. All but the first may be null as well, and have no members."""
 
     ANYTHING = "anything"
     TEXT = "a string"
@@ -34,11 +34,11 @@ class OneOf(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """What the expressions of a place can speak of: a context with a :class:`Sort`, or what it is
+    """What the expressions of a place can use: a context with a :class:`Sort`, or with what the value is
     :class:`OneOf`, for each value.
 
-    An object in it has these members and no others, ever. ``hints`` tell of some that are not there what to
-    say of them, ``suggest`` of all others what may have been meant.
+    An object in it has these members and never any others. ``hints`` say for some missing members what to
+    tell the author; ``suggest`` says for all others what may have been meant.
     """
 
     context: Context
@@ -56,7 +56,7 @@ OF_A_REPLY = Scope(reply_context(Sort.ANYTHING))
 
 
 class Scopes:
-    """The scopes of a definition. Where not all of its steps are known, each name of a step may be one's."""
+    """The scopes of a definition. If not all of its steps are known, each name of a step may exist."""
 
     def __init__(self, definition: WorkflowDefinition, *, steps_are_known: bool = True) -> None:
         self._steps_are_known = steps_are_known
@@ -89,11 +89,12 @@ class Scopes:
         self.of_compensation = Scope(self._context, self._of_steps, self._suggest)
 
     def of_step(self, step: StepDefinition) -> Scope:
-        """For a step itself: its own result is not there before it has ended, also where it is done again."""
+        """Return the scope of a step itself. Its own result does not exist before it has ended, even if it is
+        done again."""
         return self._before_its_end(step, self._of_steps)
 
     def of_item(self, step: StepDefinition) -> Scope:
-        """For what a ``map`` step does for each element."""
+        """Return the scope of what a ``map`` step does for each element."""
         whole = self._before_its_end(step, self._of_items)
         context = item_context(whole.context, element=Sort.ANYTHING, index=Sort.NUMBER)
         return whole._replace(context=context)
@@ -114,9 +115,9 @@ def _known_of_result(step: StepDefinition) -> Any:
 
 
 def known_of_input(schema: Any) -> Any:
-    """What a schema tells of what it lets pass: the members of an object where it allows no others.
+    """Return what a schema tells of the values that fit it: the members of an object if it allows no others.
 
-    What stands beside ``additionalProperties`` alone decides on those (JSON Schema 2020-12, core, 10.3.2.3).
+    Only the keywords beside ``additionalProperties`` decide on those (JSON Schema 2020-12, core, 10.3.2.3).
     """
     match schema:
         case {"additionalProperties": False, "patternProperties": _}:
@@ -129,7 +130,8 @@ def known_of_input(schema: Any) -> Any:
 
 
 def _hints_of_steps(steps: Iterable[StepDefinition]) -> dict[Path, str]:
-    """A step's type in the place of its result's key, or the other way round, or either without a root."""
+    """Return hints for a step's type in place of its result's key, the other way round, or either without a
+    root."""
     hints: dict[Path, str] = {}
     for step in steps:
         result = f"; did you mean results.{step.result_key}?"

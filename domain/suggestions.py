@@ -1,18 +1,18 @@
-"""What may have been meant."""
+"""Suggests what may have been meant."""
 
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 
 _COMPARED = 128
-"""Of a text that may be long, so many characters."""
+"""How many characters of a text, which may be long, are compared."""
 
 _MOST_WORK = 300_000
-"""Pairs of characters: some 6 ms with words as people choose them, 0.1 s at worst."""
+"""The most pairs of characters to compare: some 6 ms with ordinary words, 0.1 s at worst."""
 
 
 def did_you_mean(text: str, known: Iterable[str]) -> str:
-    """The end of a message: the known word nearest to one that is not, or nothing. What is twice as long as
-    all of them is near none, and to find that out would take long."""
+    """Return the end of a message: the known word nearest to an unknown one, or nothing. A text that is twice
+    as long as all known words is near none, and comparing it would take long."""
     words = {word.lower(): word for word in known}
     if len(text) > 2 * max(map(len, words), default=0):
         return ""
@@ -21,13 +21,14 @@ def did_you_mean(text: str, known: Iterable[str]) -> str:
 
 
 class Suggestions:
-    """The same for as many texts as may come. Once that has been much work, nothing is meant by the rest."""
+    """Does the same for any number of texts. Once that has been much work, it suggests nothing for the
+    rest."""
 
     def __init__(self) -> None:
         self._work_left = _MOST_WORK
 
     def did_you_mean(self, text: str, known: Iterable[str]) -> str:
-        """The end of a message, as of the function."""
+        """Return the end of a message, like the function."""
         words = list(known)
         if self._work_left <= 0:
             return ""
@@ -36,7 +37,7 @@ class Suggestions:
 
 
 def nearest(text: str, known: Iterable[str], most: int) -> list[str]:
-    """The known words that are nearest to one that is not, up to so many, the nearest first."""
+    """Return the known words that are nearest to an unknown one, up to a number, the nearest first."""
     matcher = SequenceMatcher(b=text[:_COMPARED].lower())
 
     def likeness(word: str) -> float:
