@@ -40,7 +40,7 @@ class Ed25519Verifier:
 
     @property
     def pem(self) -> bytes:
-        """Return the key in PEM form."""
+        """The key in PEM form."""
         return self._key.public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )

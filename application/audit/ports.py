@@ -70,7 +70,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def spelled(self) -> tuple["Wanted", ...]:
-        """Return the query once for each form in which its ids may be stored. No event matches two of them.
+        """The query once for each form in which its ids may be stored. No event matches two of them.
 
         UUIDs are accepted in either case. Ids of things are stored in lower case. Former releases stored the
         correlation ids of messages as their senders wrote them: in upper case, if not in lower case.

@@ -1,11 +1,11 @@
 """WorkflowExecution: one workflow over all its executions.
 
-An execution is one attempt; a retry opens the next one, keeps what completed and dispatches again what
-failed. A step still waiting for its answer when its execution fails goes on waiting: its answer is kept, and
-a retry does not ask for it twice.
+An execution is one attempt. A retry opens the next one, keeps what is completed and dispatches again what
+failed. A step that still waits for its answer when its execution fails continues to wait: its answer is kept,
+and a retry does not ask for it twice.
 
-``events`` is what happens, ``state`` and ``step`` what the rules know of it, ``evolution`` how they change by
-that, ``turn`` what follows from it; ``starting``, ``answers`` and ``orders`` are the commands.
+``events`` is what happens, ``state`` and ``step`` what the rules know, ``evolution`` how events change that,
+``turn`` what follows from them. ``starting``, ``answers`` and ``orders`` are the commands.
 """
 
 from domain.values import StreamName
@@ -73,7 +73,7 @@ WorkflowEvent = (
 
 
 def workflow_stream(tenant: str, workflow_id: str) -> str:
-    """The name of a workflow's stream."""
+    """Return the name of a workflow's stream."""
     return str(StreamName(tenant, "workflow", workflow_id))
 
 

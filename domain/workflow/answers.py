@@ -1,7 +1,7 @@
-"""What comes back: answers, reports of failure, and deadlines that nobody kept.
+"""What comes back: answers, reports of failure, and missed deadlines.
 
-An answer that nobody waits for changes nothing. ``attempt``, where the sender knows it, tells which dispatch
-it answers; one to an earlier dispatch comes too late.
+An answer that nobody waits for changes nothing. ``attempt`` says which dispatch an answer is to, if the
+sender knows that. An answer to an earlier dispatch comes too late.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,9 +26,9 @@ _ENDED_BADLY = ("failed", "cancelled", "compensated", "compensation_failed")
 def complete_step(
     state: Workflow, *, step_type: str, result: Any, now: datetime, attempt: int | None = None
 ) -> tuple[Event, ...]:
-    """Take a step's answer; ``step_type`` may be the step's id.
+    """Store a step's answer. ``step_type`` may be the step's id.
 
-    One that comes when everything is being undone, or has been, is undone as well.
+    An answer that comes while everything is being undone, or after that, is undone as well.
     """
     step = _waiting(state, step_type, attempt)
     if step is None:
@@ -52,9 +52,9 @@ def fail_step(
     attempt: int | None = None,
     left_undone: bool = False,
 ) -> tuple[Event, ...]:
-    """Take the report of a step's failure; a critical step's fails the workflow, once no try is left.
+    """Store the report of a step's failure. If a critical step has no tries left, the workflow fails.
 
-    A child's step may have ``left_undone`` what the child did: nothing is tried on top of that.
+    A child workflow may have ``left_undone`` what it did. Then its step is not retried on top of that.
     """
     step = _waiting(state, step_type, attempt)
     if step is None or step.status != "running":
@@ -67,7 +67,8 @@ def fail_step(
 
 
 class PlatformAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What one of the wire contract's answers says, of the step of that type: a result, or else an error."""
+    """What one of the wire contract's answers says about the step of that type: a result, or else an
+    error."""
 
     step_type: str
     result: Any = None
@@ -82,13 +83,13 @@ def take_reply(
     now: datetime,
     answer: PlatformAnswer | None = None,
 ) -> tuple[Event, ...]:
-    """Take a message as the ``answer`` that the wire contract knows it for, where a step waits for that; else
-    as one that the plan names as a reply to a request, by the rule that stands there, or that a step waits
-    for.
+    """Handle a message as the ``answer`` that the wire contract knows it as, if a step waits for that.
+    Otherwise handle it as a reply to a request that the plan names, by the rule that stands there, or as one
+    that a step waits for.
 
-    ``stepId`` in the data, in either case, tells which step it answers, or the definition's ``correlation``
-    does; without them (an empty ``stepId`` says nothing), the first of the plan that waits for such a
-    message. An item of a ``map`` step has to be told.
+    In either case ``stepId`` in the data says which step the message answers, or the definition's
+    ``correlation`` does. Without them (an empty ``stepId`` does not count) it is the first step of the plan
+    that waits for such a message. An item of a ``map`` step must be named.
     """
     if answer is not None and (events := _take_answer(state, answer, data, now)):
         return events
@@ -120,15 +121,14 @@ def _take_answer(
 
 
 def _step_id(data: Mapping[str, Any]) -> str | None:
-    """The step that a message says to answer."""
+    """Return the step that a message says it answers."""
     step_id = data.get("stepId")
     return step_id.lower() if isinstance(step_id, str) and step_id else None
 
 
 def _addressed(state: Workflow, message_type: str, data: Mapping[str, Any]) -> Step | None:
-    """The step that a message answers: the first that waits, for its answer rather than for its next try;
-    else the first whose late answer is undone.
-    """
+    """Return the step that a message answers: the first that waits, preferably for its answer and not for its
+    next try; or else the first whose late answer is undone."""
     step_id = _step_id(data)
     if step_id is not None:
         return _waiting(state, step_id, None)
@@ -142,9 +142,8 @@ def _addressed(state: Workflow, message_type: str, data: Mapping[str, Any]) -> S
 
 
 def _asked(state: Workflow, message_type: str, data: Mapping[str, Any]) -> Iterator[Step]:
-    """The steps that such a message may answer, in the order of the plan; of those with the same key, the one
-    that has waited longest first.
-    """
+    """Yield the steps that such a message may answer, in the order of the plan; of those with the same key,
+    the one that has waited longest first."""
     for name, work in _works(state):
         if _reply_of(work, message_type) is None:
             continue
@@ -160,7 +159,8 @@ def _asked(state: Workflow, message_type: str, data: Mapping[str, Any]) -> Itera
 
 
 def _works(state: Workflow) -> Iterator[tuple[str, Work]]:
-    """All that the plan asks for, by the names of its steps: the steps, then what undoes them."""
+    """Yield everything that the plan asks for, by the names of its steps: the steps, then their
+    compensations."""
     for each in state.plan:
         yield each.step_type, each
         if each.map is not None:
@@ -188,15 +188,16 @@ def time_out_step(state: Workflow, *, step_type: str, attempt: int, now: datetim
 
 
 def try_step_again(state: Workflow, *, step_type: str, attempt: int, now: datetime) -> tuple[Event, ...]:
-    """The pause after that failed ``attempt`` is over: the step goes out, or is held back where nothing does.
+    """Note that the pause after a failed ``attempt`` is over. The step is dispatched, or is held back if
+    nothing is dispatched now.
 
-    That is an event of its own since the timer is forgotten after this, and whoever lets the step out later
-    can tell neither by a clock of his own nor by what was read here whether it has come: clocks differ, and
-    his append may be on its way just now. Of two appends one fails and is decided again. So a step that waits
-    has a timer or was held back, and the rules that let steps out, :meth:`Turn.let_out`, take these up.
+    Holding back is an event of its own. The timer is deleted after this, and whoever lets the step out later
+    cannot know from a clock, or from what was read here, whether the pause was over: clocks differ, and that
+    append may be under way just now. Of two appends one fails and is decided again. So a step that waits
+    either has a timer or was held back, and the rules that let steps out, :meth:`Turn.let_out`, use this.
 
-    Nothing happens where nothing waits for it any more, and that it stays: no attempt comes twice, and a
-    workflow that is undone, or is being, lets out nothing again.
+    Nothing happens if nothing waits for the step any more, and this stays so: no attempt comes twice, and a
+    workflow that is being undone, or was, dispatches no step again.
     """
     step = state.step(step_type)
     if step is None or step.status != "retrying" or step.attempt != attempt:
@@ -213,7 +214,7 @@ def try_step_again(state: Workflow, *, step_type: str, attempt: int, now: dateti
 
 
 def pass_deadline(state: Workflow, *, execution_id: str, now: datetime) -> tuple[Event, ...]:
-    """End an execution that has not come to its end by the workflow's deadline."""
+    """End an execution that has not ended by the workflow's deadline."""
     if state.status not in UNDER_WAY or state.execution_id != execution_id:
         return ()
     if state.deadline_at is None or now < state.deadline_at:
@@ -227,9 +228,8 @@ def pass_deadline(state: Workflow, *, execution_id: str, now: datetime) -> tuple
 def _settled(
     state: Workflow, step_type: str, attempt: int | None, error: str | None, now: datetime
 ) -> tuple[Event, ...]:
-    """Take the report that the child of a step for which nobody waits has ended, or that what it had left
-    undone is undone.
-    """
+    """Store the report that the child of a step for which nobody waits has ended, or that what the child had
+    left undone is undone."""
     step = state.step(step_type)
     if step is None or attempt != step.attempt:
         return ()
@@ -243,7 +243,7 @@ def _settled(
 
 
 def _waiting(state: Workflow, step_type: str, attempt: int | None) -> Step | None:
-    """The step, if its answer counts."""
+    """Return the step, if its answer counts."""
     step = state.step(step_type)
     if step is None or attempt not in (None, step.attempt):
         return None
@@ -251,7 +251,8 @@ def _waiting(state: Workflow, step_type: str, attempt: int | None) -> Step | Non
 
 
 def _is_undone_late(state: Workflow, step: Step) -> bool:
-    """Whether the answer is what would have to be undone, though nobody waits for it any more."""
+    """Return whether the answer reports something that would have to be undone, although nobody waits for it
+    any more."""
     definition = state.definition(step.item_of or step.step_type)
     can_be_undone = definition is not None and definition.compensation is not None
     if step.item_of is not None:

@@ -7,13 +7,14 @@ _UNDONE = ("compensating", "compensated", "compensation_failed")
 
 
 def compensations_left(state: Workflow) -> list[Step]:
-    """What undoes the steps that were completed, the latest first, as far as it is not done.
+    """Return the compensations of completed steps that are not done yet, those of the latest steps first.
 
-    What a step did is there also while it is done again, and where it is not completed again; so is what the
-    items of a ``map`` step did, whatever became of it. Where nothing else is undone, one that its items have
-    failed is not either: the workflow may be retried, and then it does those again.
+    What a step did remains while the step is done again, and if it is not completed again. The same holds for
+    the items of a ``map`` step, whatever became of the step itself. If nothing else is undone, a ``map`` step
+    that failed because of its items is not undone either: the workflow may be retried, and then does those
+    items again.
 
-    Before all comes what children have left undone: that is theirs to undo, and the rest lies below it.
+    What children have left undone comes before everything: they have to undo it, and the rest lies below it.
     """
     left = [state.steps[step_type] for step_type in state.left_undone]
     is_undone = bool(left) or state.status in _UNDONE
@@ -33,13 +34,15 @@ def compensations_left(state: Workflow) -> list[Step]:
 
 
 def _has_done(state: Workflow, step: Step) -> bool:
-    """Items that are begun anew for other elements take what they did before along."""
+    """Return whether a step has done something. Items that are begun again for other elements discard what
+    they did before."""
     if step.items is None or step.status == "completed" or step.earlier_result is not None:
         return True
     return next(done_items(state, step), None) is not None
 
 
 def _may_be_gone_on_with(step: Step) -> bool:
-    """Whether a ``map`` step that was never completed has failed by its items, or is to be done again."""
+    """Return whether a ``map`` step that was never completed has failed because of its items, or is to be
+    done again."""
     has_failed = step.status in ("failed", "pending") and not step.is_unanswered
     return step.items is not None and has_failed and step.earlier_result is None

@@ -1,8 +1,8 @@
-"""Which step a message answers, where its workflow alone does not tell.
+"""Which step a message answers, if its workflow alone does not say so.
 
-A step's ``correlation`` maps names of its input to expressions over the message: the message answers the step
-whose input has those values. Of several that have the same, each takes one, first the one that has waited
-longest.
+A step's ``correlation`` maps names of its input to expressions over the message. The message answers the step
+whose input has those values. If several steps have the same values, each takes one message, first the one
+that has waited longest.
 """
 
 import json
@@ -18,12 +18,13 @@ from domain.values import with_one_kind_of_number
 
 
 def expected_key(name: str, work: Work, input: Mapping[str, Any]) -> str:
-    """What a dispatched step is found by; ``name`` is the step's of the plan, also for an item."""
+    """Return the key by which a dispatched step is found. ``name`` is the step's name in the plan, also for
+    an item."""
     return _key(name, {each: input.get(each) for each in work.correlation})
 
 
 def message_key(name: str, work: Work, data: Mapping[str, Any]) -> str | None:
-    """What a message is about; nothing where it does not say, or where that cannot be read."""
+    """Return the key of what a message is about, or None if it does not say so, or if that cannot be read."""
     try:
         values = mapped(work.correlation, reply_context(data))
     except BadExpression:
@@ -34,7 +35,8 @@ def message_key(name: str, work: Work, data: Mapping[str, Any]) -> str | None:
 def told_apart(
     expected: Map[str, tuple[str, ...]], step_type: str, before: str | None, now: str | None
 ) -> Map[str, tuple[str, ...]]:
-    """Which steps are found by which key, once that of one has changed; who comes to one last stands last."""
+    """Return which steps are found by which key, once the key of one step has changed. A step that gets a key
+    stands last."""
     if before is not None:
         at = expected[before].index(step_type)
         others = expected[before][:at] + expected[before][at + 1 :]

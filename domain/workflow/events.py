@@ -1,8 +1,9 @@
-"""What happens to a workflow.
+"""What can happen to a workflow.
 
-``concurrency_group`` is the group whose runs wait for each other; on an event that ends a workflow, the one
-in which it makes room by that. So with the ``parent``, whose step waits for a workflow: on an event that ends
-it, the step that learns of it by that. Neither is told before what was done is undone, as far as it can be.
+``concurrency_group`` is the group whose runs wait for each other. On an event that ends a workflow, it is the
+group in which that makes room. Likewise ``parent`` is the step that waits for a workflow; on an event that
+ends the workflow, it is the step that learns of the end. Neither is set before what was done is undone, as
+far as possible.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from domain.values import StepRef
 
 
 def _started_2(stored: dict[str, Any]) -> dict[str, Any]:
-    """Version 1 knew opportunity-analysis alone, whose steps are requests without an order."""
+    """Version 1 only knew opportunity-analysis, whose steps are requests without an order."""
     steps = [
         {
             "step_type": step["step_type"],
@@ -62,10 +63,10 @@ class WorkflowQueued(Event, frozen=True, kw_only=True, omit_defaults=True):
 class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A workflow began, with the plan that it keeps whatever becomes of the definition.
 
-    It may do so for a step of a ``parent``; ``depth`` counts how far down it is, and ``breadth`` how many
-    there may be of its kind: see :attr:`Workflow.breadth`. ``started_by`` is the person who started the one
+    It may begin for a step of a ``parent``. ``depth`` counts the levels above it, and ``breadth`` how many of
+    its kind there may be: see :attr:`Workflow.breadth`. ``started_by`` is the person who started the workflow
     whose step began it, whether or not that waits for it. ``chain`` names the definitions of the workflows
-    that led to it by what they told, the earliest first.
+    whose messages led to it, the earliest first.
     """
 
     workflow_id: str
@@ -98,12 +99,12 @@ class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     },
 )
 class StepDispatched(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A step is to be carried out as its ``kind`` says; without an answer it fails at ``deadline_at``.
+    """A step is to be carried out as its ``kind`` says. Without an answer it fails at ``deadline_at``.
 
-    ``reason`` is why somebody has it tried again. Of a ``void`` one there is nothing to carry out: its input
-    could not be made, and it fails at once. Of a compensation, ``done_again`` is how often its step was
-    completed once more since it was first asked for: what differs in that is to be carried out again, though
-    all else is the same.
+    ``reason`` is why somebody has it retried. A ``void`` dispatch is not carried out: its input could not be
+    made, and the step fails at once. For a compensation, ``done_again`` counts how often its step was
+    completed again since the compensation was first asked for: if that differs it has to be carried out
+    again, although everything else is the same.
     """
 
     workflow_id: str
@@ -127,7 +128,7 @@ class StepDispatched(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("workflow.step_mapped", version=2, upcasters={1: lambda stored: stored})
 class StepMapped(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A ``map`` step has found the elements that it is to do its work for; ``reason`` as for a dispatch."""
+    """A ``map`` step has found the elements for which it does its work. ``reason`` is as for a dispatch."""
 
     workflow_id: str
     execution_id: str
@@ -156,9 +157,8 @@ class StepCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("workflow.step_failed", version=3, upcasters={1: lambda stored: stored, 2: lambda stored: stored})
 class StepFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A step has failed; it is tried again at ``retry_at``, if that is said. Of an ``unsettled`` one a child
-    is under way still, and cancelled for that: a :class:`StepSettled` tells when it has ended.
-    """
+    """A step has failed. It is retried at ``retry_at``, if that is given. If it is ``unsettled``, a child is
+    still under way, and is cancelled because of this; a :class:`StepSettled` reports when it has ended."""
 
     workflow_id: str
     execution_id: str
@@ -175,7 +175,8 @@ class StepFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("workflow.step_held_back")
 class StepHeldBack(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The pause before a step's next try is over while nothing goes out: it does with what lets it out."""
+    """The pause before a step's next try is over while nothing is dispatched. Whatever lets steps out later
+    dispatches it."""
 
     workflow_id: str
     execution_id: str
@@ -187,7 +188,7 @@ class StepHeldBack(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("workflow.step_skipped")
 class StepSkipped(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A step is left out: its condition does not hold, or an operator says so."""
+    """A step is skipped: its condition does not hold, or an operator skips it."""
 
     workflow_id: str
     execution_id: str
@@ -200,7 +201,8 @@ class StepSkipped(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("workflow.step_reopened")
 class StepReopened(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A step whose condition did not hold is looked at again: one before it, that had failed, ends anew."""
+    """A step whose condition did not hold is decided again, because a step before it, which had failed, ends
+    again."""
 
     workflow_id: str
     execution_id: str
@@ -211,7 +213,8 @@ class StepReopened(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("workflow.step_cancelled", version=2, upcasters={1: lambda stored: stored})
 class StepCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Nobody waits for a step any more; whoever is at it is told. ``unsettled`` as of a failure."""
+    """Nobody waits for a step any more, and whoever works on it is told. ``unsettled`` is as for a
+    failure."""
 
     workflow_id: str
     execution_id: str
@@ -225,10 +228,10 @@ class StepCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("workflow.step_settled")
 class StepSettled(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A step's child has ended, and what it had done is undone; or, with an ``error``, is so in part.
+    """A step's child has ended, and what it had done is undone; with an ``error``, only in part.
 
-    The last that a workflow waited for which has failed, with this ``failure``, or was cancelled, is its end:
-    then it has the ``concurrency_group`` and the ``parent``.
+    If the workflow has failed, with this ``failure``, or was cancelled, the last such event that it waits for
+    is its end. Then it has the ``concurrency_group`` and the ``parent``.
     """
 
     workflow_id: str
@@ -245,7 +248,7 @@ class StepSettled(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("workflow.completed", version=2, upcasters={1: _told_2("completed")})
 class WorkflowCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Every step has ended and no critical one failed."""
+    """Every step has ended, and no critical one failed."""
 
     workflow_id: str
     opportunity_id: str | None = None
@@ -274,7 +277,7 @@ class WorkflowFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("workflow.cancelled")
 class WorkflowCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody has put an end to it."""
+    """Somebody has cancelled it."""
 
     workflow_id: str
     opportunity_id: str | None = None
@@ -287,9 +290,8 @@ class WorkflowCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("workflow.paused")
 class WorkflowPaused(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Nothing more is dispatched; what is under way goes on, and its answers are kept. An empty ``reason``
-    is none: every version has stored one.
-    """
+    """Nothing more is dispatched. What is under way continues, and its answers are kept. An empty ``reason``
+    means none, because every version has stored one."""
 
     workflow_id: str
     execution_id: str
@@ -299,7 +301,7 @@ class WorkflowPaused(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("workflow.resumed", version=2, upcasters={1: lambda stored: stored})
 class WorkflowResumed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """It goes on."""
+    """It continues."""
 
     workflow_id: str
     execution_id: str
@@ -313,10 +315,10 @@ class WorkflowResumed(Event, frozen=True, kw_only=True, omit_defaults=True):
     upcasters={1: lambda stored: stored, 2: lambda stored: stored, 3: lambda stored: stored},
 )
 class WorkflowRetried(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The next execution was opened, in which the steps of ``again`` begin anew; or, where it
-    ``compensates``, the compensations that have failed. Of ``items_again``, the ``map`` steps among them from
-    which on, or after which, all is done again, so are all items; of others only those that lack.
-    """
+    """The next execution was opened, in which the steps of ``again`` begin again; or, if it ``compensates``,
+    the compensations that have failed. ``items_again`` are the ``map`` steps among them whose items are all
+    done again, because everything from a step on, or after it, is done again. Of other ``map`` steps only the
+    missing items are."""
 
     workflow_id: str
     execution_id: str
@@ -333,7 +335,7 @@ class WorkflowRetried(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("workflow.compensation_began")
 class CompensationBegan(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """What the completed steps have done is undone, the latest first."""
+    """What the completed steps have done is being undone, the latest first."""
 
     workflow_id: str
     execution_id: str
@@ -342,7 +344,8 @@ class CompensationBegan(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("workflow.compensated", version=2, upcasters={1: lambda stored: stored})
 class WorkflowCompensated(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """All of it is undone. ``failure`` is why it had failed, at ``failed_step``; a cancelled one has none."""
+    """All of it is undone. ``failure`` is why it had failed, at ``failed_step``; a cancelled workflow has
+    none."""
 
     workflow_id: str
     execution_id: str
@@ -355,9 +358,8 @@ class WorkflowCompensated(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("workflow.compensation_failed", version=2, upcasters={1: lambda stored: stored})
 class CompensationFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A compensation has failed, or that of a step's child: part of what was done is still there. ``failure``
-    is why the workflow had failed.
-    """
+    """A compensation has failed, or that of a step's child: part of what was done remains. ``failure`` is why
+    the workflow had failed."""
 
     workflow_id: str
     execution_id: str

@@ -38,7 +38,7 @@ from domain.workflow.step import COMPENSATION, Items, Step, item_type, step_id_o
 
 
 def evolve(state: Workflow | None, event: Event) -> Workflow:
-    """The workflow after ``event``."""
+    """Return the workflow after ``event``."""
     if isinstance(event, WorkflowStarted):
         return _started(event)
     if isinstance(event, WorkflowQueued):
@@ -167,7 +167,7 @@ def _key(step: Step, event: StepDispatched) -> str | None:
 
 
 def _born(state: Workflow, event: StepDispatched) -> Step:
-    """An item or a compensation comes to be when it is first dispatched."""
+    """Return an item or a compensation, which begins to exist when it is first dispatched."""
     if event.item is not None:
         parent = event.step_type.rpartition("[")[0]
         definition = state.definition(parent)
@@ -190,7 +190,8 @@ _KEPT_ITEMS = ("completed", "skipped", "running", "retrying")
 
 
 def _mapped(state: Workflow, event: StepMapped) -> Workflow:
-    """The same elements as before: what their items have completed is kept, and who is at one goes on."""
+    """If the elements are the same as before, what their items have completed is kept, and those under way
+    continue."""
     before = state.steps[event.step_type].items
     same = before is not None and is_same_json(before.elements, event.elements)
     state = _items_anew(state, event.step_type, but=_KEPT_ITEMS if same else ())
@@ -212,7 +213,7 @@ def _mapped(state: Workflow, event: StepMapped) -> Workflow:
 
 
 def _items_anew(state: Workflow, step_type: str, but: Collection[str] = ()) -> Workflow:
-    """The items of a ``map`` step as if they had not been tried, but those with these statuses."""
+    """Return the items of a ``map`` step as if they had not been tried, except those with these statuses."""
     items = state.steps[step_type].items
     for item in range(0 if items is None else len(items.elements)):
         known = state.steps.get(item_type(step_type, item))
@@ -222,7 +223,7 @@ def _items_anew(state: Workflow, step_type: str, but: Collection[str] = ()) -> W
 
 
 def _tries(step: Step) -> int:
-    """Which try it is when the step is dispatched now."""
+    """Return the number of the try if the step is dispatched now."""
     return step.tries + 1 if step.status == "retrying" else 1
 
 
@@ -256,15 +257,14 @@ def _completed(state: Workflow, event: StepCompleted) -> Workflow:
 
 
 def _done(state: Workflow, step_type: str) -> Workflow:
-    """A step, or an item of a ``map`` step, is the last so far that was completed."""
+    """Note that a step, or an item of a ``map`` step, was completed last."""
     done = tuple(each for each in state.done if each != step_type)
     return msgspec.structs.replace(state, done=(*done, step_type))
 
 
 def _to_be_undone_again(state: Workflow, step_type: str, item: int | None = None) -> Workflow:
-    """A step has done something once more: what undoes it does so once more. A ``map`` step does by its
-    items alone, and what is undone of this one was what it had done before.
-    """
+    """Note that a step has done something again, so that its compensation has to do so too. A ``map`` step
+    does something only by its items, and what was undone of this item was what it had done before."""
     undone = state.steps.get(step_type + COMPENSATION)
     if undone is None:
         return state
@@ -279,7 +279,7 @@ def _to_be_undone_again(state: Workflow, step_type: str, item: int | None = None
 
 
 def _items_to_undo(state: Workflow, step: Step) -> tuple[int, ...]:
-    """The items for which a compensation is asked for now."""
+    """Return the items for which a compensation is asked for now."""
     whole = state.steps.get(step.step_type.removesuffix(COMPENSATION)) if step.undoes else None
     if whole is None or whole.items is None:
         return ()
@@ -288,7 +288,7 @@ def _items_to_undo(state: Workflow, step: Step) -> tuple[int, ...]:
 
 
 def _undone(state: Workflow, step_type: str) -> Workflow:
-    """What a compensation was asked for is undone, by it or by other means."""
+    """Note that what a compensation was asked for is undone, by it or in another way."""
     step = state.steps[step_type]
     if not step.undoing:
         return state
@@ -317,7 +317,8 @@ def _settled(state: Workflow, event: StepSettled) -> Workflow:
 
 
 def _counts_late(state: Workflow, step_type: str) -> bool:
-    """Whether a late answer may count: one to an item only where its ``map`` step can be undone."""
+    """Return whether a late answer may count. One to an item counts only if its ``map`` step can be
+    undone."""
     whole = state.steps[step_type].item_of
     definition = None if whole is None else state.definition(whole)
     return definition is None or definition.compensation is not None
@@ -352,7 +353,8 @@ def _retried(state: Workflow, event: WorkflowRetried) -> Workflow:
 
 
 def _anew(step: Step) -> Step:
-    """A step as if it had not been tried. A ``map`` step keeps its items: they may be the same again."""
+    """Return a step as if it had not been tried. A ``map`` step keeps its items, because they may be the same
+    again."""
     return msgspec.structs.replace(
         step,
         status="pending",
@@ -372,7 +374,7 @@ def _with(state: Workflow, step_type: str, **changes: Any) -> Workflow:
 
 
 def _put(state: Workflow, step: Step) -> Workflow:
-    """The workflow with that step as it is now; whose item it is counts it."""
+    """Return the workflow with the step as it is now. If it is an item, its ``map`` step counts it."""
     steps, expected = state.steps, state.expected
     before = steps.get(step.step_type)
     expected_before = None if before is None else before.expects

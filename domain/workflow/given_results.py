@@ -1,4 +1,4 @@
-"""What somebody may give a step as its result: what it would have come to by itself."""
+"""What result somebody may give a step: one like that which the step would have had."""
 
 from typing import Any
 
@@ -9,10 +9,11 @@ from domain.workflow.step import HTTP, Step
 
 
 def require_is_like_its_own(step: Step, result: Any) -> None:
-    """A ``map`` step comes to a list, a call to whatever JSON its answer is, any other step to an object.
+    """Check a given result. A ``map`` step has a list, a call any JSON that its answer is, any other step an
+    object.
 
     Raises:
-        BadInput: the result is nothing like that, and expressions after the step would not find their way.
+        BadInput: the result has another form, and expressions after the step would not find what they need.
     """
     if step.work.kind == MAP:
         if not isinstance(result, list):
@@ -28,7 +29,7 @@ def require_is_like_its_own(step: Step, result: Any) -> None:
 
 
 def _elements_of(step: Step) -> int:
-    """How many elements a ``map`` step has; 0 where it is yet to find them, or could not."""
+    """Return how many elements a ``map`` step has, or 0 if it has not found them yet, or could not."""
     if step.items is None or step.status == "pending":
         return 0
     return len(step.items.elements)

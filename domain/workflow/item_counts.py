@@ -1,6 +1,6 @@
-"""What a ``map`` step knows of all its items, kept with each change of one.
+"""What a ``map`` step knows of all its items, updated with each change of one.
 
-To go over all of them would cost more, the more there are.
+Going over all items each time would cost more the more there are.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from domain.workflow.step import Items, Step, item_type
 
 
 def counted(items: Items, before: Step | None, item: Step, steps: Map[str, Step]) -> Items:
-    """The same after one of them has changed; ``steps`` are all, with that ``item`` as it is now."""
+    """Return the counts after an item has changed. ``steps`` are all steps, with ``item`` as it is now."""
     return msgspec.structs.replace(
         items,
         next=_first_not_begun(steps, item.item_of, items),
@@ -24,7 +24,7 @@ def counted(items: Items, before: Step | None, item: Step, steps: Map[str, Step]
 
 
 def _first_not_begun(steps: Map[str, Step], step_type: str | None, items: Items) -> int:
-    """Goes on from where it was: those below have been begun."""
+    """Continue from the former value, because those below it have been begun."""
     assert step_type is not None
     index = items.next
     while index < len(items.elements):
@@ -36,7 +36,7 @@ def _first_not_begun(steps: Map[str, Step], step_type: str | None, items: Items)
 
 
 def _earlier_without(item: Step, earlier: Map[int, Any]) -> Map[int, Any]:
-    """What an item has done anew takes the place of what it did before."""
+    """What an item has done again replaces what it did before."""
     if item.item is None or item.status != "completed" or item.item not in earlier:
         return earlier
     return earlier.delete(item.item)

@@ -1,4 +1,4 @@
-"""A ``map`` step in a turn: it finds its elements, and begins with as many of its items as may be at once."""
+"""A ``map`` step in a turn: it finds its elements, and begins as many of its items as may run at once."""
 
 from collections.abc import Mapping
 from types import NoneType
@@ -17,18 +17,17 @@ if TYPE_CHECKING:
     from domain.workflow.turn import Turn
 
 MOST_ELEMENTS = 10_000
-"""A list may be so long."""
+"""The most elements of a list."""
 
 _MOST_IN_A_TURN = 80
 _MOST_BYTES_IN_A_TURN = 1024 * 1024
-"""All that is begun in a turn is one append, and not every store takes as much in one: Cosmos DB takes 98
-events and 1.9 MB. Each item that ends begins with more. Those whose input cannot be made end within the turn:
-the last of it is tried once more, and the turn of that try begins with more.
-"""
+"""Everything that is begun in a turn is one append, and its size is limited: Cosmos DB accepts 98 events and
+1.9 MB. Each item that ends begins more. Items whose input cannot be made end within the turn; the last of
+them is retried once, and the turn of that try begins more."""
 
 
 def begin(turn: "Turn", step: Step, definition: StepDefinition, reason: str | None) -> None:
-    """Find the elements, and begin with the first of them."""
+    """Find the elements, and begin the first of them."""
     assert definition.map is not None
     try:
         elements = found(definition.map.over, turn.context(step))
@@ -59,9 +58,9 @@ def begin(turn: "Turn", step: Step, definition: StepDefinition, reason: str | No
 
 
 def go_on(turn: "Turn", step_type: str) -> bool:
-    """Begin as many more items as may be; whether the ``map`` step has come to its end by that.
+    """Begin as many more items as may run. Return whether the ``map`` step has ended by that.
 
-    A paused workflow begins none, and its ``map`` steps end all the same.
+    A paused workflow begins none, but its ``map`` steps still end.
     """
     while turn.state.status in UNDER_WAY:
         step = turn.state.steps[step_type]
@@ -102,7 +101,8 @@ def _failures(state: Workflow, step_type: str, items: Items) -> str:
 
 
 def leave(turn: "Turn", step_type: str) -> None:
-    """End a ``map`` step of a workflow that is undone, once none of its items is under way: no more begin."""
+    """End a ``map`` step of a workflow that is undone, once none of its items is under way. No more items
+    begin."""
     step = turn.state.steps[step_type]
     if step.items is None or step.items.open or not step.is_awaited:
         return
@@ -114,7 +114,8 @@ def leave(turn: "Turn", step_type: str) -> None:
 
 
 def is_for_an_element(state: Workflow, item: Step) -> bool:
-    """Whether a ``map`` step has the element of an item still: it may have been begun anew for fewer."""
+    """Return whether a ``map`` step still has the element of an item. It may have been begun again for
+    fewer."""
     items = None if item.item_of is None else state.steps[item.item_of].items
     return items is not None and item.item is not None and item.item < len(items.elements)
 
@@ -124,7 +125,7 @@ def _has_begun_much(turn: "Turn") -> bool:
 
 
 def _next_item(state: Workflow, step_type: str, items: Items) -> Step | None:
-    """The next that is neither completed nor under way."""
+    """Return the next item that is neither completed nor under way."""
     for index in range(items.next, len(items.elements)):
         item = _item(state, step_type, index)
         if item.status in ("pending", "failed", "cancelled") and not item.is_unsettled:

@@ -1,4 +1,4 @@
-"""What people may order of a workflow. Each says no where the workflow's state does not allow it."""
+"""What people may order of a workflow. Each order is refused if the workflow's state does not allow it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -46,9 +46,9 @@ def retry(
 ) -> tuple[Event, ...]:
     """Open the next execution: what failed is done again, what is completed is kept.
 
-    From a named step on, that step and all that come after it are done again, all items of ``map`` steps too,
-    with ``input`` in place of the workflow's own; and what has failed elsewhere, which would fail the next
-    execution at once. Where a compensation has failed, that compensation is tried again.
+    From a named step on, that step and all that come after it are done again, including all items of ``map``
+    steps, with ``input`` in place of the workflow's own. What has failed elsewhere is done again too, because
+    it would fail the next execution at once. If a compensation has failed, that compensation is retried.
 
     Raises:
         WorkflowNotEnded: the present execution still runs.
@@ -102,7 +102,8 @@ def retry(
 
 
 def cancel(state: Workflow, *, reason: str, now: datetime) -> tuple[Event, ...]:
-    """End a workflow: who is at a step is told, and what can be undone is. One that waits never begins.
+    """End a workflow: whoever works on a step is told, and what can be undone is undone. A workflow that
+    waits never begins.
 
     Raises:
         WorkflowNotRunning: it has ended.
@@ -128,7 +129,7 @@ def cancel(state: Workflow, *, reason: str, now: datetime) -> tuple[Event, ...]:
 
 
 def pause(state: Workflow, *, now: datetime, reason: str | None = None) -> tuple[Event, ...]:
-    """Dispatch nothing more; what is under way goes on.
+    """Dispatch nothing more. What is under way continues.
 
     Raises:
         WorkflowNotRunning: it has ended.
@@ -144,7 +145,7 @@ def pause(state: Workflow, *, now: datetime, reason: str | None = None) -> tuple
 
 
 def resume(state: Workflow, *, now: datetime, reason: str | None = None) -> tuple[Event, ...]:
-    """Go on: whatever has become due meanwhile is dispatched.
+    """Continue: whatever has become due meanwhile is dispatched.
 
     Raises:
         WorkflowNotRunning: it has ended.
@@ -165,13 +166,13 @@ def resume(state: Workflow, *, now: datetime, reason: str | None = None) -> tupl
 def skip_step(
     state: Workflow, *, step_id: str, reason: str, now: datetime, may_do_all: bool = False
 ) -> tuple[Event, ...]:
-    """Leave a step out, and go on without its result. One that is under way is told that nobody waits. Where
-    the undoing has stopped at what a step's child had left undone, it goes on: that is undone by other means.
+    """Skip a step, and continue without its result. Whoever works on it is told that nobody waits. If undoing
+    has stopped at what a step's child had left undone, it continues, because that was undone in another way.
 
     Raises:
         StepNotFound: there is no such step.
-        NotAllowed: it is an operator's to skip, who ``may_do_all``.
-        StepNotOpen: it has ended, other than by failing; or the ``map`` step has whose item it is.
+        NotAllowed: only an operator, who ``may_do_all``, may skip it.
+        StepNotOpen: it has ended, other than by failing; or the ``map`` step to which the item belongs has.
         WorkflowNotRunning: the workflow has ended.
     """
     step = _require_step(state, step_id)
@@ -197,10 +198,10 @@ def complete_by_hand(
 
     Raises:
         StepNotFound: there is no such step.
-        BadInput: the step comes to nothing like that result.
+        BadInput: the result has another form than the step's.
         StepIsForPeople: people decide it.
-        NotAllowed: it is an operator's to complete, who ``may_do_all``.
-        StepNotOpen: it has ended, other than by failing; or the ``map`` step has whose item it is.
+        NotAllowed: only an operator, who ``may_do_all``, may complete it.
+        StepNotOpen: it has ended, other than by failing; or the ``map`` step to which the item belongs has.
         WorkflowNotRunning: the workflow has ended.
     """
     step = _require_step(state, step_id)
@@ -221,14 +222,15 @@ def complete_by_hand(
 def retry_step(
     state: Workflow, *, step_id: str, now: datetime, reason: str | None = None
 ) -> tuple[Event, ...]:
-    """Try one failed step of a running workflow again, at once; or a compensation of one that is undone.
+    """Retry one failed step of a running workflow at once; or a compensation of one that is undone.
 
     What was skipped because of its failure waits for it again.
 
     Raises:
         StepNotFound: there is no such step.
-        StepNotOpen: it has not failed, its child has not ended, or the ``map`` step has whose item it is.
-        WorkflowNotRunning: the workflow has ended; the workflow itself is to be retried.
+        StepNotOpen: it has not failed, its child has not ended, or the ``map`` step to which the item belongs
+            has.
+        WorkflowNotRunning: the workflow has ended; the workflow itself has to be retried.
     """
     step = _require_step(state, step_id)
     _require_open(state, step)
@@ -245,7 +247,7 @@ def retry_step(
 
 
 def _reopen_after(turn: Turn, step: Step) -> None:
-    """A step that had failed ends anew: what was skipped because of how it ended is looked at again."""
+    """After a failed step ends again, decide again what was skipped because of how it ended."""
     for each in _skipped_after(turn.state, [step.step_type]):
         turn.happened(
             StepReopened(
@@ -259,7 +261,7 @@ def _reopen_after(turn: Turn, step: Step) -> None:
 
 
 def _skipped_after(state: Workflow, step_types: Sequence[str]) -> list[Step]:
-    """What was skipped because of how these steps of the plan ended, and by no operator."""
+    """Return what was skipped because of how these steps of the plan ended, and by no operator."""
     later = depending_on(state.plan, step_types)
     return [
         step
@@ -269,7 +271,7 @@ def _skipped_after(state: Workflow, step_types: Sequence[str]) -> list[Step]:
 
 
 def _failed_steps(state: Workflow) -> frozenset[str]:
-    """Those of the plan that did not end well, and what was skipped because of how they ended."""
+    """Return the steps of the plan that did not end well, and what was skipped because of how they ended."""
     failed = [
         each.step_type
         for each, step in state.planned()
@@ -279,7 +281,7 @@ def _failed_steps(state: Workflow) -> frozenset[str]:
 
 
 def _fails_when_it_goes_on(definition: StepDefinition, step: Step) -> bool:
-    """Whether more items of a ``map`` step have failed, since the workflow has, than may."""
+    """Return whether more items of a ``map`` step have failed since the workflow failed than may fail."""
     if definition.map is None or step.items is None or step.status != "running":
         return False
     return step.items.failed > definition.map.tolerate
@@ -312,9 +314,8 @@ def _require_under_way(state: Workflow) -> None:
 
 
 def _require_open(state: Workflow, step: Step) -> None:
-    """A compensation is for people to settle while the workflow is undone, and where that has failed; so is a
-    step whose child has left something undone.
-    """
+    """People may settle a compensation while the workflow is being undone, and if that has failed; the same
+    holds for a step whose child has left something undone."""
     if not (
         (step.undoes or step.step_type in state.left_undone)
         and state.status in ("compensating", "compensation_failed")
@@ -323,7 +324,7 @@ def _require_open(state: Workflow, step: Step) -> None:
 
 
 def _require_wanted(state: Workflow, step: Step) -> None:
-    """An item's result is its ``map`` step's, which may have come to its end without it."""
+    """An item's result belongs to its ``map`` step, which may have ended without it."""
     whole = None if step.item_of is None else state.steps[step.item_of]
     if whole is None:
         return
@@ -337,7 +338,7 @@ def _require_wanted(state: Workflow, step: Step) -> None:
 
 
 def _let_go(turn: Turn, step: Step) -> None:
-    """Whoever is at a step, or at the items of a ``map`` step, is told that nobody waits."""
+    """Tell whoever works on a step, or on the items of a ``map`` step, that nobody waits."""
     if step.status in ("running", "retrying"):
         turn.cancel(step)
     if step.items is not None:

@@ -1,4 +1,4 @@
-"""Who may settle a step in its place: what people are to decide is not to be had without them.
+"""Who may settle a step in its place. What people are to decide cannot be had without them.
 
 A step that waits for its later answer (``accepted``) is completed by the service that does the work, which is
 no operator.
@@ -13,18 +13,18 @@ from domain.workflow.state import Workflow
 from domain.workflow.step import APPROVAL, CHILD, Step
 
 _ASKING = (APPROVAL, CHILD)
-"""What another workflow asks of people is not known here."""
+"""It is not known here whether another workflow asks people."""
 
 
 class Above(NamedTuple):
-    """A workflow that another one was begun by, and its step that waits for that one."""
+    """A workflow that began another one, and its step that waits for that one."""
 
     state: Workflow
     step: Step
 
 
 def require_may_skip(state: Workflow, step: Step, *, may_do_all: bool) -> None:
-    """A step that people decide, or on which it may depend whether they are asked, is an operator's to skip.
+    """Only an operator may skip a step that people decide, or on which it may depend whether they are asked.
 
     Raises:
         NotAllowed: it is one, and this is no operator.
@@ -34,11 +34,11 @@ def require_may_skip(state: Workflow, step: Step, *, may_do_all: bool) -> None:
 
 
 def require_may_complete(state: Workflow, step: Step, *, may_do_all: bool) -> None:
-    """What people decide is completed by their decision; what they are asked after, by who does it, or an
-    operator.
+    """What people decide is completed only by their decision. A step after which people are asked is
+    completed by whoever does it, or by an operator.
 
     Raises:
-        StepIsForPeople: whoever this is.
+        StepIsForPeople: people decide it, whoever this is.
         NotAllowed: this is no operator.
     """
     if step.work.kind == APPROVAL:
@@ -51,7 +51,7 @@ def require_may_complete(state: Workflow, step: Step, *, may_do_all: bool) -> No
 
 
 def require_may_give_other_input(state: Workflow, again: Collection[str], *, may_do_all: bool) -> None:
-    """What people have decided they have decided on the input that there was.
+    """People have decided on the input that there was.
 
     Raises:
         NotAllowed: they would not be asked again, and this is no operator.
@@ -62,7 +62,8 @@ def require_may_give_other_input(state: Workflow, again: Collection[str], *, may
 
 
 def require_may_ask_with_other_input(state: Workflow, *, by_its_starter: bool) -> None:
-    """Who started the workflow asks people, and does not decide; another who gives the input could.
+    """Whoever started the workflow asks people, and does not decide. Somebody else who gives the input might
+    decide.
 
     Raises:
         NotAllowed: people are asked, and this is not who started it.
@@ -76,7 +77,7 @@ def require_may_ask_with_other_input(state: Workflow, *, by_its_starter: bool) -
 
 
 def require_may_cancel_below(state: Workflow, above: Sequence[Above]) -> None:
-    """Without a child its step has failed, and the one above may go on as though nobody were to be asked.
+    """Without a child its step has failed, and the workflow above may continue as if nobody had to be asked.
 
     Raises:
         NotAllowed: people are asked in it, or after a step that waits for it.
@@ -91,7 +92,7 @@ def require_may_cancel_below(state: Workflow, above: Sequence[Above]) -> None:
 
 
 def require_none_asked_above(above: Sequence[Above]) -> None:
-    """What comes of a child may be what people are asked about above it, or whether they are.
+    """The outcome of a child may be what people are asked about above it, or decide whether they are asked.
 
     Raises:
         NotAllowed: they are asked after a step that waits for it.
@@ -122,7 +123,7 @@ def require_nobody_asked_above(above: Sequence[Above]) -> None:
 
 
 def _asked_besides(step: Step, plan: Sequence[StepDefinition]) -> str | None:
-    """The first step in which people are asked, other than this one."""
+    """Return the first step in which people are asked, other than this one."""
     own = step.item_of or step.step_type
     return next((each.step_type for each in plan if each.step_type != own and _asks(each)), None)
 
@@ -133,7 +134,7 @@ def _leads_to_people(state: Workflow, step: Step) -> bool:
 
 
 def _waits_for_people(state: Workflow, step: Step) -> bool:
-    """Whether people are yet to decide on something that comes before it."""
+    """Return whether people still have to decide on something that comes before it."""
     planned = step.item_of or step.step_type
     return any(
         planned != each.step_type and planned in depending_on(state.plan, [each.step_type])

@@ -51,7 +51,7 @@ def start(
     started_by: str | None = None,
     chain: tuple[str, ...] = (),
 ) -> tuple[Event, ...]:
-    """Begin a workflow: the steps that wait for no other go out together."""
+    """Begin a workflow. The steps that wait for no other are dispatched together."""
     deadline = definition.deadline_seconds
     started = WorkflowStarted(
         workflow_id=workflow_id,

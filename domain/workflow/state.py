@@ -1,4 +1,4 @@
-"""What the rules need to know of a workflow. Nothing is decided here."""
+"""What the rules know of a workflow. Nothing is decided here."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -24,24 +24,25 @@ WorkflowStatus = Literal[
 ]
 
 UNDER_WAY = ("running", "paused")
-"""The workflow may still come to its end by itself."""
+"""The workflow may still end by itself."""
 
 _AT_AN_END = ("completed", "failed", "cancelled", "compensated", "compensation_failed")
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rules need to know of a workflow.
+    """What the rules know of a workflow.
 
-    ``steps`` holds those of the plan, and, by names of their own, the items of ``map`` steps and the
-    compensations; ``types`` tells their names by their ids, ``expected`` those of the steps that a reply
-    may be for, where these are told apart by more than the workflow: see :attr:`Step.expects`. ``done`` are
-    the steps of the plan that were ever completed, in the order in which they last were; a ``map`` step that
-    can be undone is among them with the first of its items.
+    ``steps`` holds those of the plan, and, under names of their own, the items of ``map`` steps and the
+    compensations. ``types`` finds their names by their ids. ``expected`` finds the steps that a reply may be
+    for, if these are distinguished by more than the workflow: see :attr:`Step.expects`. ``done`` are the
+    steps of the plan that were ever completed, in the order in which they last were; a ``map`` step that can
+    be undone is among them from the first of its items on.
 
-    ``unsettled`` is how many of the steps have a child that is to end, and ``left_undone`` are those whose
-    child has, and not undone all that it had done. ``failure`` is why it has failed, at ``failed_step``.
+    ``unsettled`` counts the steps whose child has yet to end. ``left_undone`` are those whose child has ended
+    without undoing everything that it had done. ``failure`` is why the workflow has failed, at
+    ``failed_step``.
 
-    ``chain`` are the definitions of the workflows that led to it by what they told.
+    ``chain`` are the definitions of the workflows whose messages led to it.
 
     ``breadth`` is how many workflows may stand beside it: children of its parent, and of those beside that.
     """
@@ -73,26 +74,27 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     chain: tuple[str, ...] = ()
 
     def step(self, step_type: str) -> Step | None:
-        """The step of that type, or of that id."""
+        """Return the step of that type, or of that id."""
         return self.steps.get(step_type) or self.steps.get(self.types.get(step_type, ""))
 
     def definition(self, step_type: str) -> StepDefinition | None:
-        """What the plan says of a step; nothing where it is an item or a compensation."""
+        """Return the plan's definition of a step, or None for an item or a compensation."""
         return next((each for each in self.plan if each.step_type == step_type), None)
 
     def planned(self) -> Iterator[tuple[StepDefinition, Step]]:
-        """The steps of the plan, in its order."""
+        """Yield the steps of the plan, in its order."""
         return ((each, self.steps[each.step_type]) for each in self.plan)
 
     def will_make_room_in(self, group: str) -> bool:
-        """Whether a concurrency group is told of its end, once that has come."""
+        """Return whether a concurrency group is told of its end, when that has come."""
         is_over = self.status in _AT_AN_END and not (
             self.unsettled and self.status in ("failed", "cancelled")
         )
         return self.concurrency_group == group and not is_over
 
     def with_left_undone(self, step_type: str, *, is_left: bool) -> "Workflow":
-        """The workflow whose child for a step has left something undone, the latest first, or has not."""
+        """Return the workflow after the child for a step has left something undone, the latest first, or no
+        longer has."""
         if not is_left and step_type not in self.left_undone:
             return self
         others = tuple(each for each in self.left_undone if each != step_type)
@@ -100,7 +102,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def children_breadth(self) -> int:
-        """How many children it may start, by what is known so far, and all those beside it as many."""
+        """How many children it may start, by what is known so far, if all those beside it start as many."""
         children = 0
         for each, step in self.planned():
             children += each.kind == "workflow"
@@ -110,15 +112,16 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
         return self.breadth * max(1, children)
 
     def all_steps(self) -> list[Step]:
-        """Items and compensations too, in an order that is always the same; that of a map is not."""
+        """Return all steps, with items and compensations, in an order that is always the same; that of a map
+        is not."""
         return sorted(
             self.steps.values(),
             key=lambda step: (step.item_of or step.step_type, -1 if step.item is None else step.item),
         )
 
     def lets_out(self, step: Step) -> bool:
-        """Whether such a step is dispatched now: while it is undone, only what undoes; items, for a map that
-        runs; and none before a child of it has ended."""
+        """Return whether such a step is dispatched now. While the workflow is undone only compensations are,
+        an item only while its ``map`` step runs, and no step before a child of it has ended."""
         if step.is_unsettled:
             return False
         if self.status == "compensating":
@@ -128,20 +131,19 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def may_let_out_later(self) -> bool:
-        """Whether steps that wait for their next try may yet go out, by a resumption, a retry, or a ``map``
-        step that is begun again."""
+        """Whether steps that wait for their next try may still be dispatched, by a resumption, a retry, or a
+        ``map`` step that is begun again."""
         return self.status in (*UNDER_WAY, "failed")
 
     @property
     def results(self) -> dict[str, Any]:
-        """What the completed steps have found, by their result keys."""
+        """The results of the completed steps, by their result keys."""
         return {each.result_key: step.result for each, step in self.planned() if step.status == "completed"}
 
     @property
     def last_results(self) -> dict[str, Any]:
-        """The same, and of a step that is done again what it had found before, until it is completed anew:
-        what it has done then is still there. Of a ``map`` step, all that its items have done so far.
-        """
+        """The same, and for a step that is done again its former result until it is completed again, because
+        what it has done remains. For a ``map`` step it is everything that its items have done so far."""
         return {
             each.result_key: self._last_result(step)
             for each, step in self.planned()
@@ -154,9 +156,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def done_items(state: Workflow, step: Step) -> Iterator[tuple[int, Any]]:
-    """The items of a ``map`` step that are completed, or were before they were begun anew, and what they
-    found last.
-    """
+    """Yield the items of a ``map`` step that are completed, or were before they were begun again, and their
+    last results."""
     items = step.items or Items(elements=())
     for index in range(len(items.elements)):
         item = state.steps.get(item_type(step.step_type, index))
@@ -167,9 +168,8 @@ def done_items(state: Workflow, step: Step) -> Iterator[tuple[int, Any]]:
 
 
 def last_found(state: Workflow, step: Step) -> dict[int, Any]:
-    """What the items of a ``map`` step found last, by their places. A person may have given the step a result
-    in their stead.
-    """
+    """Return the last results of the items of a ``map`` step, by their places. A person may have given the
+    step a result instead."""
     found = dict(done_items(state, step))
     if step.items is None or not _is_list_of_its_items(step, step.items):
         return found
@@ -184,16 +184,18 @@ def _is_list_of_its_items(step: Step, items: Items) -> bool:
 
 
 def unsettled_items(state: Workflow, step_type: str, items: Items | None) -> int:
-    """How many items of a ``map`` step have a child that is to end, whatever elements it is for by now."""
+    """Return how many items of a ``map`` step have a child that has yet to end, whatever elements the step is
+    for by now."""
     places = range(0 if items is None else len(items.elements))
     known = (state.steps.get(item_type(step_type, item)) for item in places)
     return sum(step is not None and step.is_unsettled for step in known)
 
 
 def _result_to_undo(state: Workflow, step: Step, items: Items, result: Any) -> Any:
-    """What is undone next of a ``map`` step: ``null`` stands for what is undone already, or was not done.
+    """Return what is undone next of a ``map`` step. ``null`` stands for what is undone already, or was not
+    done.
 
-    A person may have given the step a result that is no list of its items'.
+    A person may have given the step a result that is no list of its items' results.
     """
     if step.status == "completed" and not _is_list_of_its_items(step, items):
         return result

@@ -26,13 +26,13 @@ HTTP = "http"
 """The kind of a step that calls a service."""
 
 TASK = "task"
-"""The kind of a step that is handed out to workers."""
+"""The kind of a step that workers do."""
 
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a ``map`` step is with its elements. Those below ``next`` have been begun in this execution,
-    or were completed before; ``result_bytes`` is the size of all results so far. ``earlier`` is what those
-    had found that are done again for the same elements, and not completed anew so far."""
+    """How far a ``map`` step is with its elements. Those below ``next`` have been begun in this execution, or
+    were completed before. ``result_bytes`` is the size of all results so far. ``earlier`` holds the former
+    results of items that are done again for the same elements, and are not completed again yet."""
 
     elements: tuple[Any, ...]
     next: int = 0
@@ -43,17 +43,17 @@ class Items(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rules need to know of a step.
+    """What the rules know of a step.
 
-    ``attempt`` counts all its dispatches, ``tries`` those since it was last begun anew; ``result_bytes`` is
-    the size of an item's result. ``key`` is what replies to its last dispatch are told by, where that is more
-    than the workflow. One that is ``retrying`` without a ``retry_at`` was held back when its pause was over.
-    One that ``is_left_out`` was skipped by an operator. Of one that ``is_unanswered`` nobody waits any more
-    for what was asked for: it may be done all the same. One that ``is_unsettled`` has a child that is to end:
-    nothing is done on top of it, and nothing below it is undone, before it has. Of one of the plan that is
-    done again, ``earlier_result`` is what it found before. A compensation that ``is_outrun`` has been asked
-    for before its step was completed once more, and has to be done again for that; ``done_again`` is how
-    often it was completed since. Of what undoes a ``map`` step, ``undoing`` are the items that it was last
+    ``attempt`` counts all its dispatches, ``tries`` those since it was last begun. ``result_bytes`` is the
+    size of an item's result. ``key`` identifies replies to its last dispatch, if that takes more than the
+    workflow. A step that is ``retrying`` without a ``retry_at`` was held back when its pause was over. One
+    that ``is_left_out`` was skipped by an operator. For one that ``is_unanswered`` nobody waits any more, but
+    what was asked for may be done nevertheless. One that ``is_unsettled`` has a child that has yet to end:
+    before that, nothing is done on top of it, and nothing below it is undone. ``earlier_result`` is the
+    former result of a step of the plan that is done again. A compensation that ``is_outrun`` was asked for
+    before its step was completed again, and has to be done again; ``done_again`` counts how often the step
+    was completed since. For the compensation of a ``map`` step, ``undoing`` are the items that it was last
     asked for, ``undone`` those that are undone.
     """
 
@@ -88,7 +88,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_child(self) -> bool:
-        """Whether a workflow is under way for it that tells it its end."""
+        """Whether a workflow is under way for it that reports its end to it."""
         waits = self.work.kind == CHILD and self.work.parameters.get("await", True)
         return bool(waits) and self.status == "running"
 
@@ -98,7 +98,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in ("running", "retrying")
 
     def is_due(self, now: datetime) -> bool:
-        """Whether the pause before its next try is over: by the clock, or since a timer has said so."""
+        """Return whether the pause before its next try is over: by the clock, or because a timer said so."""
         return self.status == "retrying" and (self.retry_at is None or self.retry_at <= now)
 
     @property
@@ -108,26 +108,26 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is over, however it went."""
+        """Whether it is over, in whatever way."""
         return self.status in ENDED
 
 
 @lru_cache(maxsize=8_192)
 def step_id_of(workflow_id: str, step_type: str) -> str:
-    """The id of a step: the same in every execution. Followers ask for it again and again."""
+    """Return the id of a step, which is the same in every execution. Followers ask for it again and again."""
     return derived_id("step", workflow_id, step_type)
 
 
 def execution_id_of(workflow_id: str, attempt: int) -> str:
-    """The id of an execution."""
+    """Return the id of an execution."""
     return derived_id("execution", workflow_id, str(attempt))
 
 
 def child_id_of(step_id: str, attempt: int) -> str:
-    """The id of the workflow that a dispatch of a step starts."""
+    """Return the id of the workflow that a dispatch of a step starts."""
     return derived_id("child", step_id, str(attempt))
 
 
 def item_type(step_type: str, item: int) -> str:
-    """What the item of a ``map`` step is called."""
+    """Return the name of an item of a ``map`` step."""
     return f"{step_type}[{item}]"

@@ -1,7 +1,7 @@
-"""A turn: what a workflow does next, once something has happened to it.
+"""A turn: what a workflow does next, after something has happened to it.
 
-Every command ends here. A turn dispatches what is due, skips what does not apply, and tells the end; each of
-its events is applied before the next is thought of.
+Every command ends here. A turn dispatches what is due, skips what does not apply, and reports the end. Each
+of its events is applied before the next is decided.
 """
 
 from datetime import datetime, timedelta
@@ -35,10 +35,8 @@ from domain.workflow.step import CHILD, Step
 
 
 class Turn:
-    """Collects the events of one command. ``state`` is the workflow after those that there are;
-    ``dispatched`` and ``dispatched_bytes`` are how much is handed out by them; what is void is two events and
-    counts twice.
-    """
+    """Collects the events of one command. ``state`` is the workflow after the events so far. ``dispatched``
+    and ``dispatched_bytes`` count what they dispatch; a void dispatch makes two events, and counts twice."""
 
     def __init__(self, state: Workflow, now: datetime) -> None:
         self.state = state
@@ -58,7 +56,7 @@ class Turn:
         self.state = evolve(self.state, event)
 
     def go_on(self, ended: Step | None = None) -> "Turn":
-        """Do whatever is due now; ``ended`` is the step that has just ended, if one has."""
+        """Do whatever is due now. ``ended`` is the step that has just ended, if one has."""
         if ended is not None and ended.item_of is not None:
             if self.state.status in UNDER_WAY:
                 if not map_items.go_on(self, ended.item_of):
@@ -73,28 +71,27 @@ class Turn:
 
     def catch_up(self) -> None:
         """Do what became due while nothing was dispatched: tries whose pause is over, then the next items,
-        and the ends of ``map`` steps that come by those tries.
-        """
+        and the ends of ``map`` steps that follow from those tries."""
         self.let_out()
         for _, step in self.state.planned():
             if step.items is not None and step.status == "running":
                 map_items.go_on(self, step.step_type)
 
     def let_out(self, *, items_of: str | None = None) -> None:
-        """Hand out again what is due and may go out; or, of that, the items of one step. A ``map`` step lets
-        out its own."""
+        """Dispatch again what is due and may be dispatched; or of that, the items of one step. A ``map`` step
+        lets out its own items."""
         for known in self.state.all_steps():
             if items_of in (None, known.item_of):
                 self.let_out_again(known.step_type)
 
     def let_out_again(self, step_type: str) -> None:
-        """Hand out one step again, if that is due and it may go out."""
+        """Dispatch one step again, if that is due and it may be dispatched."""
         step = self.state.steps[step_type]
         if step.is_due(self.now) and self.state.lets_out(step):
             self.dispatch(step)
 
     def complete(self, step: Step, result: Any) -> None:
-        """A step is completed."""
+        """Complete a step."""
         self.happened(
             StepCompleted(
                 workflow_id=self.state.workflow_id,
@@ -117,10 +114,10 @@ class Turn:
         retry_at: datetime | None = None,
         is_final: bool = False,
     ) -> None:
-        """A step has failed; it is tried again at ``retry_at``, or where that is not final and its retry rule
-        has a try left.
+        """Fail a step. It is retried at ``retry_at``, or, unless the failure is final, if its retry rule has
+        a try left.
 
-        Of a long error, which may quote what it is about, the beginning is kept.
+        Only the beginning of a long error is stored, because it may quote what it is about.
         """
         self.happened(
             StepFailed(
@@ -139,7 +136,7 @@ class Turn:
         )
 
     def hold_back(self, step: Step) -> None:
-        """The pause before a step's next try is over, and nothing goes out."""
+        """Note that the pause before a step's next try is over while nothing is dispatched."""
         self.happened(
             StepHeldBack(
                 workflow_id=self.state.workflow_id,
@@ -152,7 +149,7 @@ class Turn:
         )
 
     def skip(self, step: Step, reason: str, *, by_operator: bool) -> None:
-        """A step is left out."""
+        """Skip a step."""
         self.happened(
             StepSkipped(
                 workflow_id=self.state.workflow_id,
@@ -166,7 +163,7 @@ class Turn:
         )
 
     def cancel(self, step: Step) -> None:
-        """Nobody waits for a step any more; whoever is at it is to be told."""
+        """Note that nobody waits for a step any more, so that whoever works on it is told."""
         self.happened(
             StepCancelled(
                 workflow_id=self.state.workflow_id,
@@ -181,7 +178,7 @@ class Turn:
         )
 
     def cancel_open_steps(self, *, items_of: str | None = None) -> None:
-        """Nobody waits any more for what is under way; or, of that, for the items of one step."""
+        """Cancel everything that is under way; or of that, the items of one step."""
         for step in self.state.all_steps():
             if step.status in ("running", "retrying") and items_of in (None, step.item_of):
                 self.cancel(step)
@@ -189,9 +186,8 @@ class Turn:
     def dispatch(
         self, step: Step, reason: str | None = None, *, again_if_void: datetime | None = None
     ) -> None:
-        """Hand a step out; where its input cannot be made, it has failed by that, or is tried again at that
-        time.
-        """
+        """Dispatch a step. If its input cannot be made, it has failed by that, or is retried at the given
+        time."""
         if step.work.kind == MAP and isinstance(step.work, StepDefinition):
             map_items.begin(self, step, step.work, reason)
             return
@@ -208,7 +204,7 @@ class Turn:
             self.fail(self.state.steps[step.step_type], error, "rejected", retry_at=again_if_void)
 
     def end_as_failed(self, error: str, failed_step: str | None) -> None:
-        """The workflow has failed; what can be undone is."""
+        """Note that the workflow has failed. What can be undone is undone."""
         self.happened(
             WorkflowFailed(
                 workflow_id=self.state.workflow_id,
@@ -224,9 +220,9 @@ class Turn:
         undoing.begin(self)
 
     def _advance(self) -> None:
-        """Fail, dispatch, skip, complete: whatever the ends of the plan's steps allow.
+        """Fail, dispatch, skip, complete: do whatever the ends of the plan's steps allow.
 
-        A step may end by being begun (skipped, or failed), and make others due that stand before it.
+        A step may end as soon as it is begun (skipped, or failed), and make others due that stand before it.
         """
         goes_round_again = True
         while goes_round_again:
@@ -242,7 +238,7 @@ class Turn:
             self._complete_workflow()
 
     def _fails(self) -> bool:
-        """End the workflow where a critical step has failed for good."""
+        """End the workflow if a critical step has failed for good."""
         for each, step in self.state.planned():
             if each.critical and step.status == "failed":
                 self.end_as_failed(step.error or "a critical step failed", step.step_type)
@@ -285,7 +281,7 @@ class Turn:
         )
 
     def _complete_workflow(self) -> None:
-        """End well. Items may be under way still, of a ``map`` step that has ended without them."""
+        """End well. Items of a ``map`` step that has ended without them may still be under way."""
         results = self.state.results
         error = fault_of_size("all its results", size_of(results), MOST_RESULT_BYTES)
         if error:
@@ -306,7 +302,7 @@ class Turn:
         )
 
     def context(self, step: Step) -> Context:
-        """What expressions can speak of: see ``docs/workflows.md``."""
+        """Return what expressions can use: see ``docs/workflows.md``."""
         context = step_context(
             input=self.state.input or {},
             results=self.state.last_results if step.undoes else self.state.results,
@@ -321,7 +317,7 @@ class Turn:
         return item_context(context, element=items.elements[step.item], index=step.item)
 
     def deadline(self, work: Work) -> datetime | None:
-        """When what is begun now has to be answered."""
+        """Return when what is begun now has to be answered."""
         seconds = work.timeout_seconds
         return None if seconds is None else self.now + timedelta(seconds=seconds)
 

@@ -1,7 +1,7 @@
-"""What a workflow has done is undone, in a turn; and it has not ended for others before that is over.
+"""Undoes what a workflow has done, in a turn. The workflow has not ended for others before that is over.
 
-A child may have done something too, which it undoes itself: what lies below is not undone before that, nor
-is anything done on top of it (ADR 42).
+A child may have done something too, which it undoes itself. What lies below it is not undone before that, and
+nothing is done on top of it (ADR 42).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -23,18 +23,16 @@ if TYPE_CHECKING:
 
 
 def told_by_the_end(state: Workflow) -> dict[str, Any]:
-    """Whom the event tells by which a workflow fails or is cancelled: its group, and its parent's step, but
-    nobody while there is something to undo, for it or for a child.
-    """
+    """Return whom the event names by which a workflow fails or is cancelled: its group, and its parent's
+    step; but nobody while something has to be undone, by it or by a child."""
     if state.unsettled or compensations_left(state):
         return {}
     return {"concurrency_group": state.concurrency_group, "parent": state.parent}
 
 
 def begin(turn: "Turn") -> None:
-    """Undo what has been done, where the plan says how. No retry comes after that: nobody waits any more for
-    what is under way, but for answers that would have to be undone as well.
-    """
+    """Undo what has been done, where the plan says how. No retry comes after that, and nobody waits any more
+    for what is under way, except for answers that would have to be undone as well."""
     if compensations_left(turn.state):
         for step in turn.state.all_steps():
             definition = turn.state.definition(step.item_of or step.step_type)
@@ -54,13 +52,13 @@ def begin(turn: "Turn") -> None:
 
 
 def go_further(turn: "Turn") -> None:
-    """Where a compensation has failed, the undoing goes on with what somebody orders of it."""
+    """After a compensation has failed, continue undoing with what somebody orders of it."""
     if turn.state.status == "compensation_failed":
         _begin(turn)
 
 
 def go_on(turn: "Turn") -> None:
-    """The next compensation, once the one before has ended well, and the children have ended."""
+    """Dispatch the next compensation, once the one before has ended well, and the children have ended."""
     while left := compensations_left(turn.state):
         if turn.state.unsettled or any(step.status in ("running", "retrying") for step in left):
             return
@@ -96,9 +94,9 @@ def go_on(turn: "Turn") -> None:
 
 
 def settle(turn: "Turn", step: Step, error: str | None = None) -> None:
-    """The child of a step that nobody waits for has ended. Where that was the last of a workflow that has
-    failed, or was cancelled, it is its end; where the child has left something undone, so does the workflow.
-    """
+    """Note that the child of a step that nobody waits for has ended. If it was the last child of a workflow
+    that has failed, or was cancelled, that is the workflow's end. If the child has left something undone, the
+    workflow has too."""
     before = turn.state
     is_last = before.unsettled == before.steps[step.step_type].is_unsettled
     is_the_end = error is None and is_last and before.status in ("failed", "cancelled")
@@ -123,7 +121,7 @@ def settle(turn: "Turn", step: Step, error: str | None = None) -> None:
 
 
 def _is_stopped_by(state: Workflow, step: Step) -> bool:
-    """Whether the undoing has come to an end at what that step's child had left undone."""
+    """Return whether undoing has stopped at what that step's child had left undone."""
     return compensations_left(state)[0].step_type == step.step_type and step.step_type in state.left_undone
 
 

@@ -64,7 +64,7 @@ class CosmosLogWriter:
 
     @property
     def written(self) -> CosmosLogReader:
-        """Return a reader of what the containers hold now."""
+        """A reader of what the containers hold now."""
         return self._reader()
 
     async def begin(self) -> int:

@@ -24,8 +24,8 @@ class RabbitNames(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def queues(self) -> Sequence[tuple[str, Sequence[str]]]:
-        """Return the queues that must exist before anything is published, and the keys that their messages
-        come under."""
+        """The queues that must exist before anything is published, and the keys that their messages come
+        under."""
         triggers = {JOB_TRIGGER: self.job_queue, **self.more_job_queues}
         return [
             (self.queue, self.bindings),
