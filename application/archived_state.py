@@ -1,8 +1,8 @@
 """What is stored in an event's place once it is in an archive: what it was, its hash, and where it is.
 
-It is short, since there are as many of these as there were events: a list, and no names. The hash chain goes
-on over it, since it has the hash of what was there. That is no way to hide a change: a hash that is not the
-one of then fits neither the chain nor an anchor; and what it hides is in the archive.
+It is short, a list without names, because there are as many of these as there were events. The hash chain
+continues over it, because it has the hash of what was there. That does not make it possible to hide a change:
+a hash other than the original fits neither the chain nor an anchor, and what it would hide is in the archive.
 """
 
 import base64
@@ -15,7 +15,7 @@ from domain.archived import ArchivedEvent, Moved
 from domain.event import Event, Metadata
 
 BEGINNING = b'{"archived":'
-"""No stored event begins so; the append of PostgreSQL looks for it (``0009_archive.sql``)."""
+"""No stored event begins like this. PostgreSQL's append looks for it (``0009_archive.sql``)."""
 
 SUFFIX = ".ndjson.gz"
 
@@ -34,7 +34,7 @@ class Left(msgspec.Struct, frozen=True, array_like=True):
     causation_id: str | None = None
     moved: Moved | None = None
     keys: tuple[str, ...] = ()
-    """Of the personal values that are sealed in it: an erasure is to find the thing."""
+    """The keys of the personal values that are sealed in it, so that an erasure finds the thing."""
 
 
 class _State(msgspec.Struct, frozen=True):
@@ -59,17 +59,17 @@ _stored = msgspec.json.Decoder(_Stored)
 
 
 def is_archived(state: bytes) -> bool:
-    """Whether a stored state says that it is in an archive."""
+    """Return whether a stored state says that the event is in an archive."""
     return state.startswith(BEGINNING)
 
 
 def file_of(tenant: str, archive: str) -> str:
-    """The name of an archive's file."""
+    """Return the name of an archive's file."""
     return f"{tenant}-{archive}{SUFFIX}"
 
 
 def archived_state(state: bytes, *, leaf: bytes, archive: str, moved: Moved | None) -> bytes:
-    """What is to be stored in place of a state.
+    """Return what is to be stored in place of a state.
 
     Raises:
         msgspec.MsgspecError: it is no state of an event.
@@ -92,7 +92,7 @@ def archived_state(state: bytes, *, leaf: bytes, archive: str, moved: Moved | No
 
 
 def left_of(state: bytes) -> Left | None:
-    """What is left of an event; none where it is in no archive, or that cannot be read."""
+    """Return what is left of an event, or None if it is in no archive, or if that cannot be read."""
     if not is_archived(state):
         return None
     try:
@@ -102,7 +102,8 @@ def left_of(state: bytes) -> Left | None:
 
 
 def archived_leaf(state: bytes) -> bytes | None:
-    """The hash of what was stored before it was moved; none where it was not, or that cannot be told."""
+    """Return the hash of what was stored before it was moved, or None if it was not moved, or if that is not
+    known."""
     left = left_of(state)
     if left is None:
         return None
@@ -114,13 +115,13 @@ def archived_leaf(state: bytes) -> bytes | None:
 
 
 def archive_of(stream: str, state: bytes) -> str | None:
-    """The name of the file that has the event of a stream; none where it is in no archive."""
+    """Return the name of the file that has the event of a stream, or None if it is in no archive."""
     left = left_of(state)
     return None if left is None else file_of(stream.partition("/")[0], left.archive)
 
 
 def archived_event(stream: str, version: int, topic: str, state: bytes) -> ArchivedEvent:
-    """The event in its place, without its payload.
+    """Return the event in its place, without its payload.
 
     Raises:
         msgspec.MsgspecError: it is damaged.

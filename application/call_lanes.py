@@ -1,4 +1,4 @@
-"""Whose call is next: so that neither a service that hangs nor a tenant that floods is in the others' way."""
+"""Which call is next, so that neither a hanging service nor a flooding tenant holds up the others."""
 
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
@@ -9,8 +9,8 @@ from application.ports import StepCall
 class Lanes:
     """Calls that wait, in a lane for each service and tenant, and those under way.
 
-    Of each service up to ``at_once`` are under way. A tenant has no more of them than places are left: alone
-    it gets half, the next one half of the rest, and there is always a place for one that comes anew.
+    Up to ``at_once`` calls are under way per service. A tenant has no more of them than places are left:
+    alone it gets half, the next tenant half of the rest, and there is always a place for a new one.
     """
 
     def __init__(self, at_once: int) -> None:
@@ -20,11 +20,11 @@ class Lanes:
         self._counts: dict[str, dict[str, int]] = {}
         self._may_have_more: set[tuple[str, str]] = set()
         self.runs_dry = False
-        """Whether a lane has run out that may have more in the store."""
+        """Whether a lane is empty here that may have more in the store."""
 
     @property
     def each(self) -> int:
-        """As many calls of a lane as are worth having at hand."""
+        """How many calls of a lane are worth having at hand."""
         return max(2, self._at_once)
 
     @property
@@ -33,7 +33,7 @@ class Lanes:
         return self._under_way.keys()
 
     def refill(self, calls: Sequence[StepCall]) -> None:
-        """Take over what the store has waiting, up to ``each`` of every lane, in place of what there was."""
+        """Replace the waiting calls by those that the store has, up to ``each`` of every lane."""
         self._waiting.clear()
         for call in calls:
             if call.id not in self._under_way:
@@ -48,20 +48,20 @@ class Lanes:
         self.runs_dry = False
 
     def strike_out(self, ids: Collection[str]) -> None:
-        """Forget calls that are not to be made any more."""
+        """Forget calls that must not be made any more."""
         for lanes in self._waiting.values():
             for tenant, lane in lanes.items():
                 if any(call.id in ids for call in lane):
                     lanes[tenant] = deque(call for call in lane if call.id not in ids)
 
     def startable(self) -> Iterator[StepCall]:
-        """The calls that may begin now; each is under way once it has been given."""
+        """Yield the calls that may begin now. Each counts as under way once it is yielded."""
         for service in list(self._waiting):
             while (call := self._next_to(service)) is not None:
                 yield call
 
     def end(self, call: StepCall) -> None:
-        """A call is no longer under way."""
+        """Note that a call is no longer under way."""
         del self._under_way[call.id]
         counts = self._counts[call.service]
         counts[call.meta.tenant] -= 1
@@ -69,7 +69,8 @@ class Lanes:
             del counts[call.meta.tenant]
 
     def _next_to(self, service: str) -> StepCall | None:
-        """The next call of the tenant that has the fewest under way, and among these has waited longest."""
+        """Return the next call of the tenant that has the fewest under way, and among these has waited
+        longest."""
         lanes, counts = self._waiting[service], self._counts.setdefault(service, {})
         free = self._at_once - sum(counts.values())
         waiting = (tenant for tenant, lane in lanes.items() if lane)

@@ -1,4 +1,4 @@
-"""Where workflow definitions are found: those that come with the service, and tenants' own."""
+"""Finds workflow definitions: those that come with the service, and tenants' own."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -27,9 +27,8 @@ def faults_of(
     wire_types: Collection[str] = (),
     steps_are_known: bool = True,
 ) -> Iterator[Fault]:
-    """Everything that keeps a definition from being run, with the kinds of steps that there are; one that is
-    ``shipped`` may send the platform's own messages, of which ``wire_types`` are further types.
-    """
+    """Yield everything that keeps a definition from being run, given the existing kinds of steps. A
+    ``shipped`` definition may send the platform's own messages, of which ``wire_types`` are further types."""
     kinds = {name: kind.faults for name, kind in KINDS.items()}
     yield from definition_faults(definition, kinds, steps_are_known=steps_are_known)
     if not shipped:
@@ -37,7 +36,7 @@ def faults_of(
 
 
 class ShippedDefinitions:
-    """Those that come with the service: the same for every tenant, each in its one version."""
+    """The definitions that come with the service: the same for every tenant, each in its one version."""
 
     def __init__(self, definitions: Sequence[WorkflowDefinition]) -> None:
         self.by_name: Mapping[str, WorkflowDefinition] = {
@@ -45,22 +44,22 @@ class ShippedDefinitions:
         }
 
     async def find(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
-        """A definition, in its one version."""
+        """Return a definition, in its one version."""
         definition = self.by_name.get(name)
         if definition is None or version not in (None, definition.version):
             raise not_found(name, version)
         return definition
 
     async def accepted(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
-        """A definition in its one version, whichever that was when the start was accepted."""
+        """Return a definition in its one version, whichever that was when the start was accepted."""
         return await self.find(tenant, name, None)
 
 
 class Catalogue:
-    """All that a tenant can start: what is shipped, and what it has published.
+    """Everything that a tenant can start: what is shipped, and what it has published.
 
-    What is shipped goes first: a tenant publishes nothing under such a name, and what it published before
-    the name was shipped rests.
+    Shipped definitions come first: a tenant cannot publish under such a name, and what it published before
+    the name was shipped is not used.
     """
 
     def __init__(self, shipped: ShippedDefinitions, store: EventStore) -> None:
@@ -69,11 +68,11 @@ class Catalogue:
         self._remembered: LRUCache[str, tuple[_AsOf, PublishedDefinition]] = LRUCache(_MOST_REMEMBERED)
 
     async def find(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
-        """A definition to start, in its newest version that is not retired if none is named.
+        """Return a definition to start, in its newest version that is not retired if none is named.
 
         Raises:
             DefinitionNotFound: the tenant has none of that name, or not that version of it.
-            DefinitionIsRetired: it has, and it starts no more workflows.
+            DefinitionIsRetired: it has one, which starts no more workflows.
         """
         if name in self.shipped.by_name:
             return await self.shipped.find(tenant, name, version)
@@ -92,7 +91,8 @@ class Catalogue:
         return definition
 
     async def accepted(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
-        """A definition for a start that was accepted earlier, in the version of then though it is retired.
+        """Return a definition for a start that was accepted earlier, in the version of that time even if it
+        is retired.
 
         Raises:
             DefinitionNotFound, DefinitionIsRetired: as above, but for that version.
@@ -104,7 +104,7 @@ class Catalogue:
         return kept or await self.find(tenant, name, version)
 
     async def published(self, tenant: str, name: str) -> PublishedDefinition | None:
-        """A definition of the tenant's own as the log has it now, with every version."""
+        """Return a definition of the tenant's own as the log has it now, with every version."""
         if not NAME.fullmatch(name):
             return None
         stream = definition_stream(tenant, name)
@@ -126,6 +126,6 @@ class Catalogue:
 
 
 def not_found(name: str, version: int | None = None) -> DefinitionNotFound:
-    """What to say where there is no such definition."""
+    """Return the error for a definition that does not exist."""
     wanted = name if version is None else f"{name} version {version}"
     return DefinitionNotFound(f"there is no workflow definition {wanted}")

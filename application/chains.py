@@ -1,7 +1,7 @@
-"""Chains: what a workflow tells starts another, which tells something in its turn.
+"""Chains: a message of one workflow starts another, which sends messages in its turn.
 
-Whether that comes to an end lies in filters and conditions of several definitions, which nobody can foresee
-as they are published. So each workflow knows what led to it, and no chain is longer than so many.
+Whether this ends depends on filters and conditions of several definitions, which nobody can foresee when they
+are published. So each workflow knows what led to it, and the length of a chain is limited.
 """
 
 from collections.abc import Mapping
@@ -16,20 +16,20 @@ from domain.values import is_uuid
 from domain.workflow import Workflow, workflow_stream
 
 MOST_IN_A_CHAIN = 16
-"""So many workflows may have led to one. Where each starts two, 65,000 come of the first, which at a tenant's
-pace of starts is three quarters of an hour; a plan that is meant is seldom longer than a few."""
+"""How many workflows may have led to one. If each starts two, the first leads to 65,000, which takes three
+quarters of an hour at a tenant's pace of starts. An intended chain is seldom longer than a few."""
 
 
 class Chains:
-    """Tells by a message which workflows led to what it starts. Only messages of the service's own count: who
-    answers us decides for himself."""
+    """Finds out from a message which workflows led to what it starts. Only messages of the service's own
+    count, because a service that answers decides for itself."""
 
     def __init__(self, store: EventStore, service: str) -> None:
         self._store = store
         self._service = service
 
     async def up_to(self, tenant: str, service: str, data: Mapping[str, Any]) -> tuple[str, ...]:
-        """The definitions that led to a message of a service, the earliest first.
+        """Return the definitions that led to a message of a service, the earliest first.
 
         Raises:
             StoreUnavailable: the store is away.
@@ -39,7 +39,8 @@ class Chains:
         return () if state is None else (*state.chain, state.definition_name)
 
     async def starter_of(self, tenant: str, service: str, data: Mapping[str, Any]) -> str | None:
-        """Who started the workflow that a message tells of: what that sets off is theirs too.
+        """Return who started the workflow that a message is about, because what the message starts is theirs
+        too.
 
         Raises:
             StoreUnavailable: the store is away.
@@ -54,7 +55,7 @@ class Chains:
         return workflow_id.lower() if isinstance(workflow_id, str) and is_uuid(workflow_id) else None
 
     async def _asker(self, tenant: str, approval_id: Any) -> str | None:
-        """The workflow that has asked for an approval."""
+        """Return the workflow that has asked for an approval."""
         if not isinstance(approval_id, str) or not is_uuid(approval_id):
             return None
         stream = approval_stream(tenant, approval_id.lower())
@@ -66,7 +67,7 @@ class Chains:
 
 
 async def chain_before(store: EventStore, tenant: str, workflow_id: str) -> tuple[str, ...]:
-    """The chain that a workflow is in, and so its children are.
+    """Return the chain of a workflow, which is also that of its children.
 
     Raises:
         StoreUnavailable: the store is away.
@@ -76,10 +77,10 @@ async def chain_before(store: EventStore, tenant: str, workflow_id: str) -> tupl
 
 
 def refuse_too_long(chain: tuple[str, ...], definition: str) -> None:
-    """Let no workflow be led to by more than :data:`MOST_IN_A_CHAIN`.
+    """Refuse a workflow that more than :data:`MOST_IN_A_CHAIN` would have led to.
 
     Raises:
-        TooLongAChain: it would be.
+        TooLongAChain: more would have.
     """
     if len(chain) > MOST_IN_A_CHAIN:
         raise TooLongAChain(
@@ -89,7 +90,7 @@ def refuse_too_long(chain: tuple[str, ...], definition: str) -> None:
 
 
 async def present_workflow(store: EventStore, tenant: str, workflow_id: str) -> Workflow | None:
-    """A workflow as it is; nothing if there is none, or it is archived.
+    """Return a workflow as it is, or None if there is none, or if it is archived.
 
     Raises:
         StoreUnavailable: the store is away.

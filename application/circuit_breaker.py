@@ -1,6 +1,6 @@
-"""A circuit breaker: who does not answer is left alone for a while, and then asked once.
+"""A circuit breaker: a service that does not answer is left alone for a while, and then tried once.
 
-Of the libraries for asyncio none that is kept up lets a single probe through; hence this one.
+None of the maintained libraries for asyncio lets a single probe through, hence this one.
 """
 
 from collections.abc import Callable, Collection
@@ -15,9 +15,10 @@ _MOST_KEPT = 10_000
 
 
 class CircuitBreaker:
-    """Opens after ``failures`` calls in a row without an answer, for ``open_seconds``; ``now`` is in seconds,
-    from any beginning. Whoever is admitted tells afterwards how it went. A probe that is broken off tells
-    nothing, and another may follow at once: who has little time does not keep the circuit open."""
+    """Opens after ``failures`` calls in a row without an answer, for ``open_seconds``. ``now`` is in seconds,
+    from any beginning. Whoever is admitted reports the outcome afterwards. A probe that is cancelled reports
+    nothing, and another may follow at once, so that a caller with little time does not keep the circuit open.
+    """
 
     def __init__(self, *, failures: int, open_seconds: float, now: Callable[[], float]) -> None:
         self._most_failures = failures
@@ -29,18 +30,18 @@ class CircuitBreaker:
 
     @property
     def state(self) -> State:
-        """Half open from the moment at which it may be tried again."""
+        """Half open from the time at which it may be tried again."""
         if self._open_until is None:
             return "closed"
         return "half_open" if self._probe or self._now() >= self._open_until else "open"
 
     @property
     def seconds_left(self) -> float:
-        """For how long nothing is admitted, unless the probe brings good news before."""
+        """How long nothing is admitted, unless the probe succeeds before."""
         return 0.0 if self._open_until is None else max(0.0, self._open_until - self._now())
 
     def admit(self) -> "Admission | None":
-        """Leave to call now, or none; while half open, for one at a time."""
+        """Return the permission to call now, or None. While half open it admits one call at a time."""
         if self._open_until is None:
             return Admission(self)
         if self._probe is not None or self._now() < self._open_until:
@@ -68,24 +69,23 @@ class CircuitBreaker:
 
 
 class Admission:
-    """Leave for one call. What was admitted before the circuit opened says nothing about it afterwards, and
-    of what is told of one call the first word counts."""
+    """The permission for one call. A call that was admitted before the circuit opened does not change it
+    afterwards, and only the first report about a call counts."""
 
     def __init__(self, breaker: CircuitBreaker) -> None:
         self._breaker = breaker
         self._is_over = False
 
     def end(self, *, answered: bool | None = None) -> None:
-        """Tell whether there was an answer, or nothing where the call was broken off."""
+        """Report whether there was an answer, or nothing if the call was cancelled."""
         if not self._is_over:
             self._is_over = True
             self._breaker._ended(self, answered)
 
 
 class Circuits:
-    """The circuits to the services, one for each tenant: what one asks of a service is nothing that another's
-    calls should be refused for.
-    """
+    """The circuits to the services, one for each tenant, because one tenant's requests to a service must not
+    cause another's to be refused."""
 
     def __init__(
         self, services: Collection[str], *, failures: int, open_seconds: float, now: Callable[[], float]
@@ -95,7 +95,7 @@ class Circuits:
         self._circuits: dict[tuple[str, str], CircuitBreaker] = {}
 
     def to(self, service: str, tenant: str) -> CircuitBreaker | None:
-        """A tenant's circuit to a service; none where there is no such service."""
+        """Return a tenant's circuit to a service, or None if there is no such service."""
         if service not in self._services:
             return None
         circuit = self._circuits.get((service, tenant))
@@ -106,7 +106,7 @@ class Circuits:
         return circuit
 
     def states(self) -> dict[str, State]:
-        """Each service, and the worst state that a circuit to it is in."""
+        """Return each service, and the worst state of a circuit to it."""
         worst: dict[str, State] = dict.fromkeys(sorted(self._services), "closed")
         for (service, _), circuit in self._circuits.items():
             worst[service] = max(worst[service], circuit.state, key=_WORSE.index)

@@ -1,7 +1,7 @@
 """Answers that were given in time and are still on their way to the step that waits for them.
 
-People, workers and child workflows answer in streams of their own, and a policy passes that on. Where that is
-late, since its process was away, a deadline is no reason to take what was given for nothing.
+People, workers and child workflows answer in streams of their own, and a policy passes that on. If that is
+late because its process was away, a deadline must not discard what was given.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,11 +23,11 @@ _ASKED: Mapping[str, tuple[_Stream, _Id, Evolve, tuple[str, ...]]] = {
     TASK: (task_stream, task_id_of, task.evolve, ("offered", "claimed")),
     CHILD: (workflow_stream, child_id_of, workflow.evolve, ("pending", "running", "paused", "compensating")),
 }
-"""By the kind of a step: where its answer is given, and in which states it has not been."""
+"""For each kind of step: where its answer is given, and in which states it has not been given."""
 
 
 async def is_given(store: EventStore, tenant: str, step: Step) -> bool:
-    """Whether what a step was dispatched to has come to its end.
+    """Return whether what a step was dispatched to has ended.
 
     Raises:
         StoreUnavailable: the store is away.

@@ -1,8 +1,8 @@
-"""Deadlines of steps and workflows, as long as answers to what they are about are still on their way.
+"""Holds back deadlines of steps and workflows while answers to them are still on their way.
 
-Where the process or the broker was away, or a policy is behind, the work may have been done in time and only
-not been taken in. A deadline that is looked at late is no reason to take what was given for nothing; neither
-may it be put off for ever.
+If the process or the broker was away, or a policy is behind, the work may have been done in time and only not
+been received. A deadline that is handled late must not discard what was given; nor may it be held back for
+ever.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -21,10 +21,11 @@ from domain.workflow.state import UNDER_WAY
 from domain.workflow.step import Step
 
 LONGEST_HOLD = timedelta(days=1)
-"""So long after it was first looked at, a deadline is passed whatever may be on its way."""
+"""So long after it was first handled, a deadline passes whatever may be on its way."""
 
 LATE = timedelta(seconds=3)
-"""Timers are looked at each second: who comes so much later has been away, and so may the policies."""
+"""Timers are handled each second. One that is handled so much later shows that the process was away, and so
+may the policies have been."""
 
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=1)
@@ -35,10 +36,10 @@ log = structlog.get_logger(__name__)
 
 
 class HeldDeadlines:
-    """Tells which due deadlines are to come again, rather than to be passed.
+    """Decides which due deadlines must come again instead of passing.
 
-    One is passed once nothing is on its way. Where something was, or where it is looked at late, two looks in
-    a row have to find that: what is no longer in the queue may be in somebody's hands.
+    A deadline passes once nothing is on its way. If something was, or if it is handled late, two checks in a
+    row have to find nothing: what is no longer in the queue may be being processed.
     """
 
     def __init__(self, store: EventStore, clock: Clock, is_taken_in: Callable[[], Awaitable[bool]]) -> None:
@@ -47,7 +48,7 @@ class HeldDeadlines:
         self._is_taken_in = is_taken_in
 
     async def held(self, timer: Timer) -> Timer | None:
-        """The timer that takes the place of one that is not to be passed yet.
+        """Return the timer that replaces one that must not pass yet.
 
         Raises:
             StoreUnavailable: the store is away.
@@ -79,7 +80,7 @@ class HeldDeadlines:
         )
 
     async def _is_on_its_way(self, tenant: str, awaited: Sequence[Step]) -> bool:
-        """Whether a step's answer has been given, or may wait in the queue."""
+        """Return whether a step's answer has been given, or may wait in the queue."""
         may_be_told = False
         async for step in self._open(tenant, awaited):
             if await is_given(self._store, tenant, step):
@@ -88,7 +89,8 @@ class HeldDeadlines:
         return may_be_told and not await self._is_taken_in()
 
     async def _open(self, tenant: str, awaited: Sequence[Step]) -> AsyncIterator[Step]:
-        """The steps, and those of the workflows that they wait for: their answers are on the same way."""
+        """Yield the steps, and those of the workflows that they wait for, because their answers take the same
+        way."""
         for step in awaited:
             yield step
             if step.work.kind != CHILD:
@@ -101,7 +103,7 @@ class HeldDeadlines:
 
 
 def _awaited(state: Workflow, timer: Timer) -> Sequence[Step] | None:
-    """The steps whose answers keep a deadline from being passed; none where it is no deadline any more."""
+    """Return the steps whose answers hold a deadline back, or None if it is no deadline any more."""
     if timer.kind == WORKFLOW_DEADLINE:
         is_due = state.status in UNDER_WAY and state.execution_id == timer.payload["execution_id"]
         return _running(state) if is_due else None

@@ -1,4 +1,4 @@
-"""From a neighbour's answer to what has become of the step."""
+"""From a neighbour's answer to the outcome of the step."""
 
 from typing import Any, Literal
 
@@ -20,12 +20,12 @@ class Succeeded(msgspec.Struct, frozen=True):
 
 
 class StillAtIt(msgspec.Struct, frozen=True):
-    """The neighbour has the result later: it comes as one of the step's replies, by hand, or with the next
+    """The neighbour has the result later. It comes as one of the step's replies, by hand, or with the next
     try."""
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """The step has failed; ``unavailable`` may be better another time, ``rejected`` never."""
+    """The step has failed. An ``unavailable`` service may work another time, a ``rejected`` request never."""
 
     reason: Literal["unavailable", "rejected"]
     error: str
@@ -35,7 +35,8 @@ Verdict = Succeeded | StillAtIt | Failed
 
 
 def verdict_on(answer: HttpAnswer | NoAnswer | BadAnswer, service: str, *, may_accept: bool) -> Verdict:
-    """What an answer means for the step; ``may_accept`` lets a 202 mean that the real answer comes later."""
+    """Return what an answer means for the step. With ``may_accept`` a 202 means that the real answer comes
+    later."""
     match answer:
         case NoAnswer():
             return Failed("unavailable", service + _shown(answer.why))
@@ -53,9 +54,9 @@ def verdict_on(answer: HttpAnswer | NoAnswer | BadAnswer, service: str, *, may_a
 
 
 def is_there(answer: HttpAnswer | NoAnswer | BadAnswer) -> bool:
-    """Whether the neighbour itself answers, whatever it says.
+    """Return whether the neighbour itself answers, whatever it says.
 
-    A 500 is an answer: what one step's request breaks must not keep the others' from being made.
+    A 500 is an answer: a failure that one step's request causes must not keep the others' from being sent.
     """
     return not isinstance(answer, NoAnswer) and not (
         isinstance(answer, HttpAnswer) and answer.status in _ABSENT
@@ -74,12 +75,12 @@ def _result(body: bytes, service: str) -> Verdict:
 
 
 def _quoted(body: bytes) -> str:
-    """The message in an error's body, or the body itself, on one line."""
+    """Return the message in an error's body, or the body itself, on one line."""
     return _shown(_message(body))
 
 
 def _shown(text: str) -> str:
-    """A text from outside on one line, as the end of a sentence."""
+    """Return a text from outside on one line, as the end of a sentence."""
     visible = "".join(each for each in text if each.isprintable() or each.isspace())
     shown = " ".join(visible.split())[:_LONGEST_ERROR]
     return f": {shown}" if shown else ""

@@ -1,7 +1,7 @@
-"""From a dispatched ``http`` step to the request that it stands for.
+"""From a dispatched ``http`` step to its request.
 
-What a workflow was given goes into the path one value a segment at most, so that no value leads anywhere but
-where the definition points.
+A value of the workflow fills at most one segment of the path, so that no value leads anywhere but where the
+definition points.
 """
 
 import hashlib
@@ -27,11 +27,11 @@ _HEADER_UNSAFE = re.compile(r"[^\x20-\x7e]")
 
 
 class BadRequest(Exception):
-    """The step's input does not make a request; the text says why, and never will."""
+    """The step's input does not make a request, and never will. The text says why."""
 
 
 def request_of(call: StepCall) -> HttpRequest:
-    """The request of a call: the same for the same call.
+    """Return the request of a call, which is always the same.
 
     Raises:
         BadRequest: a value is missing, or may not stand where the definition puts it.
@@ -56,11 +56,11 @@ def request_of(call: StepCall) -> HttpRequest:
 
 
 def idempotency_key(call: StepCall, request: HttpRequest) -> str:
-    """The same for every attempt at a step that sends the same request, in whatever execution.
+    """Return the same key for every attempt at a step that sends the same request, in any execution.
 
-    A step that an operator retries with changed input sends another one. Under the old key the neighbour
-    would refuse it, or give the old answer for it. So it would where a compensation is carried out once more,
-    since its step was.
+    If an operator retries a step with changed input, it sends another request. Under the old key the
+    neighbour would refuse that, or return the old answer. The same holds if a compensation is carried out
+    again because its step was.
     """
     sent = (request.method, request.path, request.query, (request.body or b"").decode())
     digest = hashlib.sha256("\x1f".join(sent).encode()).hexdigest()
@@ -102,7 +102,7 @@ def _filled_query(template: str, given: Mapping[str, Any]) -> str:
 
 
 def _query(names: Sequence[str], given: Mapping[str, Any]) -> str:
-    """What is null is left out; a list gives its name once for each element."""
+    """Null values are left out. A list gives its name once for each element."""
     pairs = []
     for name in names:
         value = given.get(name)
@@ -115,7 +115,8 @@ def _query(names: Sequence[str], given: Mapping[str, Any]) -> str:
 def _body(
     names: Sequence[str] | None, method: str, elsewhere: Collection[str], given: Mapping[str, Any]
 ) -> bytes | None:
-    """Those members of the input; by default, and by ``all``, the ones that are not elsewhere."""
+    """Return those members of the input; by default, and with ``all``, the ones that are not used
+    elsewhere."""
     if names == ALL or (names is None and method in _WITH_BODY):
         names = [name for name in given if name not in elsewhere]
     elif not names:

@@ -1,4 +1,4 @@
-"""What comes with a request, held against the schema that there is for it."""
+"""Checks the input of a request against its schema."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from time import monotonic
@@ -16,14 +16,14 @@ OPPORTUNITY = "opportunityId"
 """A child's opportunity, in the input of the step that runs it."""
 
 _LONG_AT_ONCE = anyio.CapacityLimiter(2)
-"""What takes long is done by one of so many threads: nobody waits for it who has less to check."""
+"""How many threads do long checks, so that nobody with less to check waits for them."""
 
 _TURN_SECONDS = 0.05
-"""After that a thread goes on with what others have to check."""
+"""After so long a thread continues with what others have to check."""
 
 
 async def faults_in(schema: Mapping[str, Any], value: Any, field: str) -> list[Fault]:
-    """Where a value departs from a schema; ``field`` is what the value is called."""
+    """Return where a value departs from a schema. ``field`` is the name of the value."""
     faults = quick_faults(schema, value, field)
     if faults is None:
         faults = await to_thread.run_sync(value_faults, schema, value, field, limiter=_LONG_AT_ONCE)
@@ -31,7 +31,7 @@ async def faults_in(schema: Mapping[str, Any], value: Any, field: str) -> list[F
 
 
 async def first_faults(schema: Mapping[str, Any], values: Iterable[Any], field: str) -> list[Fault]:
-    """Where the first of many values departs from a schema that does so; ``values`` are made in threads."""
+    """Return where the first of many values departs from a schema. ``values`` are made in threads."""
     left = iter(values)
     faults = None
     while faults is None:
@@ -40,7 +40,7 @@ async def first_faults(schema: Mapping[str, Any], values: Iterable[Any], field: 
 
 
 def _in_one_turn(schema: Mapping[str, Any], left: Iterator[Any], field: str) -> list[Fault] | None:
-    """The first faults, none being there; nothing is said while there may be more to check."""
+    """Return the first faults, or an empty list if there are none, or None if there may be more to check."""
     ends = monotonic() + _TURN_SECONDS
     for value in left:
         faults = value_faults(schema, value, field)
@@ -52,9 +52,9 @@ def _in_one_turn(schema: Mapping[str, Any], left: Iterator[Any], field: str) -> 
 def input_of_child(
     definition: WorkflowDefinition, given: Mapping[str, Any] | None
 ) -> Mapping[str, Any] | None:
-    """A child's input, of what its parent's step gives: a deal of its own can be named there alone, and is no
-    part of the input of a definition whose schema has no such member. Elsewhere expressions may speak of it.
-    """
+    """Return a child's input, given what its parent's step passes. A deal of the child's own can be named
+    only there. It is not part of the input if the definition has a schema without such a member; otherwise
+    expressions may use it."""
     schema = definition.input_schema
     if schema is None or not given or OPPORTUNITY not in given:
         return given
@@ -64,10 +64,10 @@ def input_of_child(
 
 
 async def refuse_bad_input(definition: WorkflowDefinition, input: Mapping[str, Any] | None) -> None:
-    """Check a workflow's input, none being empty.
+    """Check a workflow's input. None counts as empty.
 
     Raises:
-        BadInput: it is not as the definition's schema says; with every fault.
+        BadInput: it does not fit the definition's schema; with every fault.
     """
     if definition.input_schema is None:
         return

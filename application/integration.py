@@ -1,7 +1,7 @@
 """Domain event to public message: what the neighbours are told, and in which words.
 
-A pure function of the recorded event, so that a repeat after a crash is the same message to the
-byte. Messages follow the wire contract, section 1.
+This is a pure function of the recorded event, so a repeat after a crash is the same message byte for byte.
+Messages follow the wire contract, section 1.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ PUBLISHED_TYPES = (
     *NOTICES.values(),
     ANCHORED,
 )
-"""Every type that goes out of itself; definitions add theirs."""
+"""Every type that the service itself sends. Definitions add theirs."""
 
 PUBLISHED_EVENTS: tuple[type[Event], ...] = (
     ApprovalApproved,
@@ -81,7 +81,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 def public_message(recorded: Recorded) -> PublicMessage | None:
-    """What the neighbours are told of an event; nothing, for most."""
+    """Return what the neighbours are told of an event: nothing, for most events."""
     described = _describe(recorded)
     if described is None:
         return None
@@ -104,14 +104,15 @@ def public_message(recorded: Recorded) -> PublicMessage | None:
 
 
 def _correlation(recorded: Recorded) -> str:
-    """A job's worker gives it back, and the run that it reports is told by it."""
+    """Return the correlation that a job's worker sends back, by which its run is found."""
     if isinstance(recorded.event, JobFired):
         return recorded.event.correlation_id or recorded.event.run_id
     return recorded.meta.correlation_id
 
 
 def envelope(message: PublicMessage, source: Source, wire_type: str | None = None) -> bytes:
-    """The JSON body of a message; ``wire_type`` is what its type is called on the wire, if not the same."""
+    """Return the JSON body of a message. ``wire_type`` is the name of its type on the wire, if that
+    differs."""
     body: dict[str, Any] = {
         "id": message.id,
         "type": wire_type or message.type,
@@ -185,7 +186,7 @@ def _describe(recorded: Recorded) -> tuple[str, dict[str, Any]] | None:
 
 
 def _notice(event: Notice, tenant: str) -> dict[str, Any]:
-    """Whom it is for, where to go, and what it is about."""
+    """Return whom a notice is for, where to go, and what it is about."""
     particulars: dict[str, Any] = {}
     match event:
         case ApprovalReminded():

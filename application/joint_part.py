@@ -1,4 +1,4 @@
-"""Parts that are done together by one instance, under one lease."""
+"""Parts that one instance does together, under one lease."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from domain.lease import Lease
 
 
 class JointPart:
-    """One part made of several that talk with each other within a process."""
+    """One part made of several that work together within a process."""
 
     def __init__(self, name: str, parts: Sequence[PassingPart]) -> None:
         self.name = name
@@ -16,16 +16,16 @@ class JointPart:
 
     @property
     def failing_seconds(self) -> float:
-        """For how long one of them has not worked."""
+        """How long one of them has not worked."""
         return max(part.failing_seconds for part in self._parts)
 
     async def take_over(self, lease: Lease) -> None:
-        """What each does once."""
+        """Do what each does once."""
         for part in self._parts:
             await part.take_over(lease)
 
     async def run(self, lease: Lease) -> None:
-        """All of them; when one breaks, the others end too.
+        """Run all of them. When one fails, the others end too.
 
         Raises:
             LeaseLost: another instance does them now.
@@ -38,6 +38,6 @@ class JointPart:
             part.stop()
 
     def leave(self) -> None:
-        """The same, until it is run again."""
+        """Ask :meth:`run` to return; it may be run again."""
         for part in self._parts:
             part.leave()

@@ -1,11 +1,11 @@
-"""What one instance at a time does, and which of them that is.
+"""What one instance at a time does, and which instance that is.
 
-Each part is done under a lease, which its holder asks for anew all the time. A holder that dies stops
-asking, and another gets the lease when it has run out. A holder that was paused, or cut off, sees by its own
-clock that the lease may have run out, before anybody else can have it. A holder that lives and cannot do its
-part, since it alone is cut off from the broker or the documents, stands back for a moment, and whoever can
-takes over; it is the next in turn itself if nobody does. One whose clock differs from the store's leaves what
-goes by the clock to others until that is right again, also if nobody does it.
+Each part is done under a lease, which its holder renews all the time. If a holder dies, it stops renewing,
+and another gets the lease when it has run out. A holder that was paused, or cut off, sees by its own clock
+that the lease may have run out, before anybody else can have it. A holder that is alive but cannot do its
+part, because it alone is cut off from the broker or the documents, stands back for a moment, so that an
+instance that can takes over; if none does, it is the next itself. An instance whose clock differs from the
+store's leaves what depends on the clock to others until that is right again, even if nobody does it.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from domain.errors import Failure, LeaseLost
 from domain.lease import Lease
 
 BEATS_A_LEASE = 4
-"""How often a lease is asked for anew before it would run out."""
+"""How often a lease is renewed in the time that it lasts."""
 
 _BEAT_WITHOUT_RIVALS_SECONDS = 1.5
-"""A lease that nobody else wants need not be asked for anew, but for what may become of the log."""
+"""If nobody else wants a lease, it need be renewed only because the log may become another one."""
 
 _TAKE_OVER_SECONDS = 10.0
 _RELEASE_SECONDS = 1.0
@@ -35,7 +35,7 @@ _LEAVE_SECONDS = 5.0
 _PAUSE_AFTER_A_FAILURE_SECONDS = 1.0
 _STAND_BACK_AFTER_SECONDS = 10.0
 _LONGEST_BEFORE_STANDING_BACK_SECONDS = 600.0
-"""It doubles each time: where nobody can do the part, it need not go round all the time."""
+"""The time doubles each time: if nobody can do the part, it need not go round all the time."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,15 +50,15 @@ class Part(Protocol):
 
     @property
     def failing_seconds(self) -> float:
-        """For how long nothing of it has worked; 0 while it works."""
+        """How long nothing of it has worked; 0 while it works."""
         ...
 
     async def take_over(self, lease: Lease) -> None:
-        """What is to be done once, when the lease is new, before the service counts as started."""
+        """Do what has to be done once with a new lease, before the service counts as started."""
         ...
 
     async def run(self, lease: Lease) -> None:
-        """Do it until :meth:`stop`; cancelled when the lease is lost."""
+        """Do the part until :meth:`stop`. It is cancelled when the lease is lost."""
         ...
 
     def stop(self) -> None:
@@ -68,10 +68,10 @@ class Part(Protocol):
 
 @runtime_checkable
 class PassingPart(Part, Protocol):
-    """A part that can be passed on to another instance without breaking off what is in hand."""
+    """A part that can be passed on to another instance without interrupting its current work."""
 
     def leave(self) -> None:
-        """Ask :meth:`run` to return; it may be asked to run again."""
+        """Ask :meth:`run` to return; it may be run again."""
         ...
 
 
@@ -85,7 +85,7 @@ class _Post:
         self.term: Term | None = None
         self.is_stopping = False
         self.taken_over = anyio.Event()
-        """Or its first term has ended before that."""
+        """Set when the part was taken over, or its first term has ended before that."""
         self.ended = anyio.Event()
         self.stands_back_until = 0.0
         self.leaving_since: float | None = None
@@ -96,13 +96,13 @@ class _Post:
         self._changed = anyio.Event()
 
     async def next_term(self) -> Term | None:
-        """Wait for the lease; none when it is to be stopped before that."""
+        """Wait for the lease. Return None if the part is to be stopped before that."""
         while self.term is None and not self.is_stopping:
             await self._changed.wait()
         return self.term
 
     def note_held(self, fence: int | None, seconds: float, asked_at: float, asked_in: int) -> None:
-        """The lease is ours."""
+        """Note that the lease is ours."""
         if self.term is not None and (self.term.fence != fence or self.term.is_of_another_log):
             self.term.scope.cancel()
         elif self.term is not None:
@@ -113,22 +113,24 @@ class _Post:
             self._tell()
 
     def note_lost(self) -> None:
-        """The lease is another's."""
+        """Note that another instance has the lease."""
         if self.term is not None:
             self.term.scope.cancel()
 
     def note_failure(self) -> None:
-        """The part could not even be begun, or broke."""
+        """Note that the part could not even be begun, or failed."""
         self._begun_at = None
         if self._failing_since is None:
             self._failing_since = anyio.current_time()
 
     def note_begun(self) -> None:
-        """The part is at work; how that goes, it tells itself once it has been so for a moment."""
+        """Note that the part is at work. It reports itself how that goes, once it has been so for a
+        moment."""
         self._begun_at = anyio.current_time()
 
     def stands_back(self, seconds: float) -> bool:
-        """Whether to let another try for some seconds: there may be one, and this one has failed for long."""
+        """Return whether to let another instance try for some seconds, because there may be one, and this one
+        has failed for long."""
         if self.term is None or self.term.fence is None:
             return False
         now = anyio.current_time()
@@ -149,14 +151,14 @@ class _Post:
         return True
 
     def give_way(self, seconds: float) -> None:
-        """Let another have the part, and do not ask for it for some seconds."""
+        """Let another instance have the part, and do not ask for it for some seconds."""
         self.has_left = False
         self.stands_back_until = anyio.current_time() + seconds
         if self.term is not None:
             self.term.scope.cancel()
 
     def leave(self) -> None:
-        """End the part once what is in hand is done, or some seconds later if that takes too long."""
+        """End the part once its current work is done, or some seconds later if that takes too long."""
         now = anyio.current_time()
         if self.term is None:
             return
@@ -168,13 +170,13 @@ class _Post:
             self.term.scope.cancel()
 
     def note_ended(self) -> bool:
-        """The term has ended; whether because it was left."""
+        """Note that the term has ended. Return whether that was because it was left."""
         self.has_left, self.leaving_since = self.leaving_since is not None, None
         self.term = self._begun_at = None
         return self.has_left
 
     def stop(self) -> None:
-        """End the part, or the waiting for its lease; one that is only taken over is broken off."""
+        """End the part, or the waiting for its lease. A part that is being taken over is cancelled."""
         self.is_stopping = True
         self.part.stop()
         if self.term is not None and self._begun_at is None:
@@ -187,10 +189,10 @@ class _Post:
 
 
 class Leadership:
-    """Does the parts whose leases this instance holds. ``holder`` names it as no other instance is named.
+    """Does the parts whose leases this instance holds. ``holder`` is a name that no other instance has.
 
-    Each part is taken over anew when the log's ``switches`` are others. Those that go ``by_the_clock`` are
-    left to others while ours differs from that of the ``store``.
+    Each part is taken over again when the log's ``switches`` change. Those that go ``by_the_clock`` are left
+    to others while our clock differs from that of the ``store``.
     """
 
     def __init__(
@@ -212,7 +214,7 @@ class Leadership:
             for part in parts
         }
         self._barred = set[str]()
-        """What is held and yet to be given back."""
+        """What is held and must be given back."""
         self._away: str | None = None
         self._asked = anyio.Event()
         self._all_ended = anyio.Event()
@@ -225,7 +227,7 @@ class Leadership:
 
     @property
     def away(self) -> str | None:
-        """Why the leases could not be asked for the last time; none if they could."""
+        """Why the leases could not be asked for the last time, or None if they could."""
         return self._away
 
     async def run(self) -> None:
@@ -250,8 +252,8 @@ class Leadership:
             self._released.set()
 
     async def taken_over(self) -> None:
-        """Wait until the parts that were free have been taken over, for some seconds at most: then the
-        service counts as started."""
+        """Wait until the free parts have been taken over, for some seconds at most. Then the service counts
+        as started."""
         with anyio.move_on_after(_TAKE_OVER_SECONDS):
             await self._asked.wait()
             for post in self._posts.values():
@@ -259,7 +261,7 @@ class Leadership:
                     await post.taken_over.wait()
 
     async def finish(self) -> None:
-        """End every part, and give the leases back. Twice is harmless."""
+        """End every part, and give the leases back. Repeated calls do no harm."""
         for post in self._posts.values():
             post.stop()
         await self._released.wait()
@@ -273,8 +275,8 @@ class Leadership:
         return [name for name, post in self._posts.items() if not post.ended.is_set()]
 
     async def _let_others_try(self) -> None:
-        """Give back the leases of what this instance fails to do, and of what another is to do, who has less:
-        long enough for every other one to ask."""
+        """Give back the leases of what this instance fails to do, and of what another instance with fewer
+        parts should do, for long enough that every other one can ask."""
         seconds = 2 * self._leases.seconds / BEATS_A_LEASE
         given_back = [name for name in self._open() if self._posts[name].stands_back(seconds)]
         for name in self._open():
@@ -289,8 +291,8 @@ class Leadership:
             await self._give_back(given_back)
 
     async def _give_back(self, names: Sequence[str]) -> bool:
-        """So that nobody need wait for the leases' end; where the store does not take it, they wait, and it
-        is false."""
+        """Give leases back, so that nobody has to wait for their end. If the store does not accept it, others
+        wait, and the result is False."""
         try:
             await self._leases.release(names, self._holder)
         except Exception as error:
@@ -354,7 +356,7 @@ class Leadership:
     async def _see_through(self, post: _Post, term: Term) -> None:
         """Do the part until it is told to stop, whatever fails and whatever a library does to its task.
 
-        aiormq has been seen to cancel tasks that wait on a connection which it gives up.
+        aiormq has been seen to cancel tasks that wait on a connection that it gives up.
         """
         while not post.is_stopping and post.leaving_since is None:
             try:

@@ -1,4 +1,4 @@
-"""Where a workflow comes from: the workflows whose steps wait for it, or the step that did not."""
+"""Where a workflow comes from: the workflows whose steps wait for it, or the step that did not wait."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,12 @@ from domain.workflow import Workflow, workflow_stream
 from domain.workflow.rights import Above
 
 CHILD_POLICY = "child-workflows"
-"""Who starts a workflow for a step."""
+"""The policy that starts a workflow for a step."""
 
 
 async def workflows_above(store: EventStore, tenant: str, state: Workflow) -> Sequence[Above]:
-    """Those whose steps wait for a workflow, the nearest first; what is archived waits for nobody.
+    """Return the workflows whose steps wait for a workflow, the nearest first. An archived one waits for
+    nobody.
 
     Raises:
         StoreUnavailable: the store is away.
@@ -30,7 +31,7 @@ async def workflows_above(store: EventStore, tenant: str, state: Workflow) -> Se
 
 
 async def is_let_go(store: EventStore, tenant: str, state: Workflow) -> bool:
-    """Whether a step began a workflow that no other waits for.
+    """Return whether a step began a workflow that no other waits for.
 
     Raises:
         StoreUnavailable: the store is away.

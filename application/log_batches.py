@@ -1,7 +1,8 @@
-"""How much of the log is read at once: so many events, or so many bytes of them, whichever is there first.
+"""How much of the log is read at once: a number of events, or of bytes, whichever is reached first.
 
-A batch is full with the event that brings it to either. So one event passes however large it is, and who gets
-less than a full batch has come to the log's end: the number of events alone does not tell that (ADR 39).
+The event that reaches either limit fills the batch. So one event passes however large it is, and a reader
+that gets less than a full batch has reached the log's end; the number of events alone does not show that (ADR
+39).
 """
 
 from bisect import bisect_right
@@ -28,22 +29,23 @@ from domain.event import Recorded
 T = TypeVar("T")
 
 BATCH_BYTES = 4 * 1024 * 1024
-"""As events are stored; in memory they may be seven times as large. 5,000 ordinary ones are less, so that
-they are cut by their number alone."""
+"""The size of events as they are stored. In memory they may take seven times that. 5,000 ordinary events are
+smaller, so that their number alone limits a batch."""
 
 PAGE_BYTES = 2 * 1024 * 1024
-"""Of events, or documents, that somebody is shown at once. 200 ordinary ones are less."""
+"""The size of events, or documents, that somebody is shown at once. 200 ordinary ones are smaller."""
 
 BATCH_EVENTS = 5_000
-"""Of streams that are read from some version on."""
+"""The number of events of streams that are read from some version on."""
 
 ORDINARY_BYTES = 1_600
-"""Of an event as it is stored. What is remembered is bounded by a number of such events: a larger one counts
-for several. In memory an event is up to seven times as large, where it is many small objects."""
+"""The size of an ordinary event as it is stored. A number of such events limits what is remembered, and a
+larger event counts for several. In memory an event takes up to seven times that, if it has many small
+objects."""
 
 
 def weight_of(events: int, size: int) -> int:
-    """What it costs to remember some events of ``size`` bytes, in ordinary events."""
+    """Return what it costs to remember some events of ``size`` bytes, counted in ordinary events."""
     return max(events, size // ORDINARY_BYTES)
 
 
@@ -53,15 +55,15 @@ class LogBatch(msgspec.Struct, frozen=True):
     events: tuple[Recorded, ...]
     position: str
     passed: int
-    """How many events the position leads past, those among them that nobody wanted."""
+    """How many events the position leads past, including those that nobody wanted."""
     size: int = 0
-    """How many bytes of the events are stored."""
+    """The bytes of the events as they are stored."""
     is_cut: bool = False
-    """Whether it was full, so that there may be more behind it at once; else it leads to the log's end."""
+    """Whether it was full, so that there may be more behind it now. Otherwise it leads to the log's end."""
 
     @property
     def weight(self) -> int:
-        """What it costs to remember the events, in ordinary ones."""
+        """What it costs to remember the events, counted in ordinary ones."""
         return weight_of(len(self.events), self.size)
 
 
@@ -75,27 +77,27 @@ class Stored(Protocol):
 
 
 def is_full(events: int, size: int, limit: int) -> bool:
-    """Whether behind so many events, of so many bytes together, there may be more at once."""
+    """Return whether there may be more behind so many events, of so many bytes together."""
     return events >= limit or size >= BATCH_BYTES
 
 
 def is_full_of(stored: Sequence[Stored], limit: int) -> bool:
-    """The same of events that were read."""
+    """Return the same for events that were read."""
     return len(stored) >= limit or size_of(stored) >= BATCH_BYTES
 
 
 def bytes_of(stored: Stored) -> int:
-    """How many bytes an event is."""
+    """Return the size of an event."""
     return len(stored.state)
 
 
 def size_of(stored: Iterable[Stored]) -> int:
-    """How many some are together."""
+    """Return the size of some events together."""
     return sum(len(each.state) for each in stored)
 
 
 def taken(rows: Iterable[T], size: Callable[[T], int], room: int) -> list[T]:
-    """Rows up to the one that fills the room in bytes; those behind it are not asked for."""
+    """Return the rows up to the one that fills the room in bytes. Those behind it are not read."""
     found: list[T] = []
     for row in rows:
         found.append(row)
@@ -108,7 +110,8 @@ def taken(rows: Iterable[T], size: Callable[[T], int], room: int) -> list[T]:
 async def taken_as_they_come(
     rows: AsyncIterable[T], size: Callable[[T], int], room: int, *, one_more: bool = False
 ) -> list[T]:
-    """The same of rows that are waited for, or ``one_more``, which tells that there are more."""
+    """Return the same for asynchronous rows; with ``one_more``, one row further, which shows that there are
+    more."""
     found: list[T] = []
     async for row in rows:
         found.append(row)
@@ -123,7 +126,7 @@ async def taken_as_they_come(
 def page_of(
     rows: Iterable[T], limit: int, size: Callable[[T], int], room: int | None
 ) -> tuple[list[T], bool]:
-    """Rows up to the one that makes a page full, and whether there are more: one more is asked for."""
+    """Return the rows up to the one that fills a page, and whether there are more: one more row is read."""
     shown: list[T] = []
     for row in rows:
         if len(shown) == limit or (room is not None and room <= 0):
@@ -137,8 +140,8 @@ def page_of(
 def streams_in_parts(
     streams: Mapping[str, int], read: Callable[[Mapping[str, int]], Sequence[StoredEvent]]
 ) -> Iterator[Sequence[StoredEvent]]:
-    """The events of streams after versions; ``read`` gives a full batch at most of what it is asked, in the
-    order of the streams and of their versions."""
+    """Yield the events of streams after versions. ``read`` returns at most a full batch of what it is asked
+    for, ordered by stream and version."""
     while streams:
         found = read(streams)
         is_cut = is_full_of(found, BATCH_EVENTS)
@@ -151,7 +154,7 @@ def streams_in_parts(
 
 
 class Part(NamedTuple):
-    """Some of the ids that were asked about, the lowest that are left, and what there is at them."""
+    """Some of the ids that were asked for, the lowest that are left, and what there is at them."""
 
     ids: Sequence[int]
     entries: Mapping[int, Entry]
@@ -160,7 +163,8 @@ class Part(NamedTuple):
 async def in_parts(
     ids: Collection[int], read: Callable[[Sequence[int]], Awaitable[Sequence[Entry]]]
 ) -> AsyncGenerator[Part, None]:
-    """What there is at some ids, in their order; ``read`` gives a full batch at most of what it is asked."""
+    """Yield what there is at some ids, in their order. ``read`` returns at most a full batch of what it is
+    asked for."""
     left = sorted(ids)
     while left:
         found = await read(left)
@@ -172,5 +176,5 @@ async def in_parts(
 
 
 async def all_of(parts: AsyncIterator[Part]) -> dict[int, Entry]:
-    """All that there is, at once."""
+    """Return everything at once."""
     return {id: entry async for part in parts for id, entry in part.entries.items()}

@@ -1,4 +1,4 @@
-"""The outbox: publishes what the log says, in order within an aggregate, side by side across them."""
+"""The outbox publishes what the log says: in order within an aggregate, concurrently across them."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -24,18 +24,19 @@ log = structlog.get_logger(__name__)
 
 
 class Outbox:
-    """A follower's handler. Confirmed messages of a batch that fails are not sent again by this process, also
-    where those of other partitions are handled before it comes again.
+    """A follower's handler. If a batch fails, this process does not send its confirmed messages again, even
+    if batches of other partitions are handled before it comes again.
 
-    After a crash they may be, or by an instance that takes over: a message carries the same id each time,
-    so that a receiver can tell. What was confirmed is told by the whole message: after a failover that has
-    lost commits the same command may have another outcome, under the same id.
+    After a crash they may be sent again, or by an instance that takes over. A message has the same id each
+    time, so a receiver can recognize it. Whether a message was confirmed is known by its whole content: after
+    a failover that has lost commits, the same command may have another outcome under the same id.
 
-    A message that the broker does not take now, though it takes others, is put off with what follows it in
-    its stream. One that it will never take is given up: its step fails, or its run.
+    If the broker does not accept a message now, although it accepts others, the message is put off together
+    with those that follow it in its stream. One that the broker will never accept is given up: its step
+    fails, or its run.
 
-    What a workflow would send under one of ``wire_types``, which mean something else here, is not sent: an
-    older definition may ask for it. A step fails by that.
+    A message of a workflow under one of ``wire_types``, which mean something else here, is not sent. An older
+    definition may ask for it. A step fails because of that.
     """
 
     name = "outbox"
@@ -56,16 +57,16 @@ class Outbox:
         self._confirmed_before: Collection[str] = ()
 
     async def start_over(self) -> None:
-        """What was published stays published."""
+        """Do nothing: what was published stays published."""
 
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> PutOff | None:
-        """Publish the batch's messages; returns when each is confirmed, but for those that are put off.
+        """Publish the batch's messages. Return when each is confirmed, except for those that are put off.
 
         Raises:
-            BrokerUnavailable: some are not confirmed; the batch is to be handled again.
+            BrokerUnavailable: some are not confirmed; the batch must come again.
             CutShort: the same.
             LeaseLost: the rest is for another instance to publish.
-            StoreUnavailable: what came of a job's trigger is not kept yet; the batch comes again.
+            StoreUnavailable: the outcome of a job's trigger is not stored yet; the batch comes again.
         """
         self._go_on_under(lease)
         by_stream: dict[str, list[tuple[Recorded, PublicMessage]]] = {}
@@ -100,8 +101,8 @@ class Outbox:
         return PutOff([recorded for recorded in events if waits(recorded)], str(error))
 
     def _go_on_under(self, lease: Lease) -> None:
-        """What was confirmed under the lease before the last is forgotten: its batch never comes again where
-        another instance has handled it."""
+        """Forget what was confirmed under the lease before the last: if another instance has handled that
+        batch, it never comes again."""
         if lease is not self._under:
             self._forget(self._confirmed_before)
             self._under, self._confirmed_before = lease, tuple(self._confirmed)
@@ -125,7 +126,8 @@ class Outbox:
         self._confirmed[message.id] = message
 
     def _give_up(self, recorded: Recorded, message: PublicMessage, error: str) -> None:
-        """What would be told of a workflow is left out; a step that asks, or a run, is told why."""
+        """Give up a message. A message that only reports on a workflow is left out. If a step or a run asked
+        for it, that is told why."""
         log.error(
             "message_given_up",
             type=message.type,
@@ -137,7 +139,7 @@ class Outbox:
         self._given_up[message.id] = error
 
     def _why_not(self, recorded: Recorded) -> str | None:
-        """Why a message was not sent."""
+        """Return why a message was not sent."""
         return self._given_up.get(recorded.identity)
 
     async def _refuse(self, recorded: Recorded) -> None:
@@ -148,7 +150,7 @@ class Outbox:
         await self._dispatch(rejected(recorded, self.name, error_within(self.name), "give up"))
 
     async def _note(self, recorded: Recorded) -> None:
-        """Keep in the run that its trigger is on its way, or that nobody takes it."""
+        """Note in the run that its trigger was sent, or that nobody accepts it."""
         if why := self._why_not(recorded):
             await self._fail(recorded, why)
             return
@@ -157,7 +159,7 @@ class Outbox:
         await self._give(NoteJobPublished(meta=meta, job=fired.job, run_id=fired.run_id))
 
     async def _fail_run(self, recorded: Recorded) -> None:
-        """A run that nobody knows to be on its way would have no deadline, and be open for ever."""
+        """Fail a run whose trigger was never sent: it would have no deadline, and be open for ever."""
         await self._fail(recorded, error_within(self.name))
 
     async def _fail(self, recorded: Recorded, error: str) -> None:

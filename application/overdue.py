@@ -1,7 +1,7 @@
-"""What has waited for too long, told by one timer for all that wait equally long.
+"""Reports what has waited for too long, with one timer for all that wait equally long.
 
-What began to wait first is overdue first, so the timer is only ever set for that one. A timer for each would
-be a handle of the event loop's, made, ended and closed: 5 µs, and one more moment in which a thread takes the
+What began to wait first is overdue first, so the timer is only ever set for that. A timer for each would be a
+handle of the event loop's, created, ended and closed: 5 µs, and one more moment in which a thread takes the
 interpreter's lock.
 """
 
@@ -12,13 +12,15 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 _TICK_SECONDS = 0.001
-"""uvloop's clock has milliseconds: a timer for less than half of one is due at once, again and again."""
+"""uvloop's clock has milliseconds. A timer for less than half of one would be due at once, again and
+again."""
 
 
 class Overdue(Generic[T]):
-    """Calls ``tell`` with what has waited for ``seconds``, and forgets it. To be used from one event loop.
+    """Calls ``tell`` with what has waited for ``seconds``, and forgets it. Use it from one event loop.
 
-    A thing waits once at a time, and ``tell`` raises nothing. The timer stays set when the last has left.
+    A thing waits once at a time, and ``tell`` must not raise. The timer stays set when the last thing has
+    left.
     """
 
     def __init__(self, seconds: float, tell: Callable[[T], None]) -> None:
@@ -28,14 +30,14 @@ class Overdue(Generic[T]):
         self._timer: asyncio.TimerHandle | None = None
 
     def wait(self, loop: asyncio.AbstractEventLoop, thing: T) -> None:
-        """From now on it waits."""
+        """Let a thing wait from now on."""
         due_at = loop.time() + self._seconds
         self._due[thing] = due_at
         if self._timer is None:
             self._timer = loop.call_at(due_at, self._look, loop)
 
     def leave(self, thing: T) -> None:
-        """It waits no more, if it did."""
+        """Let a thing no longer wait, if it did."""
         self._due.pop(thing, None)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:

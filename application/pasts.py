@@ -1,7 +1,7 @@
-"""What streams have come to: read once, and remembered for the next command.
+"""The states of streams: read once, and remembered for the next command.
 
-A command costs the same however long its stream is: nothing of it is read again while this process remembers
-what it came to. That another writer has gone on with the stream shows when the append fails.
+A command costs the same however long its stream is: nothing is read again while this process remembers the
+state. If another writer has continued the stream, the append fails.
 """
 
 from collections import OrderedDict
@@ -26,16 +26,16 @@ Events = tuple[Recorded, ...]
 Evolve = Callable[[Any, Event], Any]
 
 SHORT = 100
-"""A stream of up to so many events is remembered with them, for who answers with their fold; none that has
-more bytes than a batch."""
+"""A stream of up to so many events is remembered with them, for callers that answer with their fold; but not
+if they have more bytes than a batch."""
 
 
 class Past(msgspec.Struct, frozen=True):
-    """A stream up to a version: the state that it has come to, and the ids of the commands that led there,
-    each with the version that it left.
+    """A stream up to a version: its state, and the ids of the commands that led there, each with the version
+    after it.
 
-    ``events`` are all of them, or nothing where they are too many, or too large, to keep. ``digests`` tell
-    what was asked, of those commands whose ids were chosen by the caller.
+    ``events`` are all of them, or none if they are too many, or too large, to keep. ``digests`` are of what
+    was asked, for those commands whose ids the caller chose.
     """
 
     version: int = 0
@@ -44,14 +44,14 @@ class Past(msgspec.Struct, frozen=True):
     events: Events | None = ()
     digests: Map[str, str] = Map()
     epoch: int = 0
-    """The log's when it was read: what is older is not remembered."""
+    """The log's epoch when it was read. A past of an older epoch is not remembered."""
     size: int = 0
-    """How many bytes of it are stored, as far as that is known."""
+    """Its size in bytes as it is stored, as far as that is known."""
     correlation_id: str = ""
-    """Of its first event: what the stream belongs to."""
+    """The correlation of its first event: what the stream belongs to."""
 
     def then(self, new: Events, evolve: Evolve) -> "Past":
-        """The past after one command's, or any, new events."""
+        """Return the past after the new events of one command, or any others."""
         if not new:
             return self
         state, commands, digests = self.state, self.commands, self.digests
@@ -66,12 +66,12 @@ class Past(msgspec.Struct, frozen=True):
         return Past(new[-1].version, state, commands, events, digests, self.epoch, self.size, correlation_id)
 
     def ends_with(self, newest: Recorded) -> bool:
-        """Whether the log still has the event that this ends with. One that was restored may not."""
+        """Return whether the log still has the event with which this ends. A restored log may not."""
         return newest.version == self.version and newest.meta.command_id in self.commands
 
     @property
     def weight(self) -> int:
-        """What it costs to remember it, in ordinary events; of a long stream the state alone."""
+        """What it costs to remember it, counted in ordinary events; for a long stream only the state."""
         if self.events is not None:
             return weight_of(len(self.events), self.size)
         return 1 + weight_of(self.version, self.size) // 10
@@ -79,7 +79,7 @@ class Past(msgspec.Struct, frozen=True):
 
 class Pasts:
     """The pasts of the streams that were used last, up to ``most`` ordinary events of them, and the last one
-    however long. Any thread may use it."""
+    however long. Any thread may use this."""
 
     def __init__(self, log: EventLog, *, most: int, snapshots: Snapshots | None = None) -> None:
         self._log = log
@@ -91,11 +91,11 @@ class Pasts:
         self._epoch = log.epoch
 
     def forget_what_is_past(self) -> None:
-        """Forget everything where a key was destroyed, since states and events hold what was sealed with it,
-        or where the log is another, since it may not have what they are made of.
+        """Forget everything if a key was destroyed, because states and events hold what it sealed, or if the
+        log is another one, because that may not have the events.
 
         Raises:
-            StoreUnavailable: that cannot be told.
+            StoreUnavailable: this cannot be known now.
         """
         self._log.look_for_erasures()
         if self._epoch != self._log.epoch:
@@ -105,7 +105,7 @@ class Pasts:
                 self._weight = 0
 
     def remembered(self, stream: str) -> Past | None:
-        """What is remembered of a stream: true once, and perhaps not any more."""
+        """Return what is remembered of a stream. It was true once, and may no longer be."""
         with self._guard:
             past = self._remembered.get(stream)
             if past is not None:
@@ -113,8 +113,8 @@ class Pasts:
             return past
 
     def read(self, wanted: Mapping[str, Evolve]) -> Mapping[str, Past | Exception]:
-        """Each stream as the log has it now, or why it cannot be told; of what is remembered only the newest
-        event and the rest are read."""
+        """Return each stream as the log has it now, or why it cannot be read. Of a remembered stream only its
+        newest remembered event and later ones are read."""
         self.forget_what_is_past()
         nothing = Past(epoch=self._epoch)
         known = {stream: past for stream in wanted if (past := self.remembered(stream)) is not None}
@@ -138,7 +138,7 @@ class Pasts:
         return {stream: self._read_to_its_end(stream, reading) for stream, reading in readings.items()}
 
     def remember(self, stream: str, past: Past) -> None:
-        """Keep what a stream has come to, and forget what was not used for longest."""
+        """Remember a stream, and forget those that were not used for longest."""
         if self._snapshots is not None:
             self._snapshots.offer(
                 stream,
@@ -187,20 +187,20 @@ class Pasts:
 
 
 class _Reading:
-    """What a stream comes to, while it is read. ``leaf`` is the hash of the event that a snapshot ends with,
-    where ``known`` is one."""
+    """The state of a stream while it is read. ``leaf`` is the hash of the event with which a snapshot ends,
+    if ``known`` comes from one."""
 
     def __init__(self, log: EventLog, known: Past, evolve: Evolve, leaf: bytes | None) -> None:
         self.known = self.past = known
         self.evolve = evolve
         self.error: Exception | None = None
         self.is_of_this_log = not known.version
-        """Whether the log has the event that the known past ends with; it is the first that is read."""
+        """Whether the log has the event with which the known past ends. That event is read first."""
         self._log = log
         self._leaf = leaf
 
     def take(self, stored: list[StoredEvent]) -> None:
-        """Go on with the next events; with none where it cannot be told what the stream has come to."""
+        """Continue with the next events; with none if the stream's state cannot be determined."""
         if self.error is not None:
             return
         try:

@@ -1,4 +1,4 @@
-"""What has to be looked up of people before something can be decided about an approval."""
+"""Looks up what must be known of people before something can be decided about an approval."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -16,8 +16,8 @@ from domain.delegation import NONE, Delegations, delegations_stream
 from domain.errors import DirectoryUnavailable, NotAllowed
 
 KEPT_SECONDS = 1.0
-"""For how long delegations are taken to be as they were: who is made or ceases to be a delegate on another
-instance is so within a second, and at once on the one that was asked to."""
+"""How long delegations count as unchanged. A change on another instance takes effect within a second, and one
+on this instance at once."""
 
 _MOST_TENANTS = 1024
 _MOST_ROUNDS = 100
@@ -36,12 +36,13 @@ class PeopleLookup:
         self._delegations = SingleFlightCache(self._read, seconds=KEPT_SECONDS, most=_MOST_TENANTS)
 
     async def informed(self, tenant: str, do: Callable[[People], Awaitable[T]]) -> T:
-        """Do something; what turns out to be unknown is looked up, and it is done again.
+        """Do something. If something turns out to be unknown, look it up and do it again.
 
-        Whoever is refused because of delegations that were only at hand is heard once more.
+        If it is refused because of delegations that were only remembered, it is tried once more with fresh
+        ones.
 
         Raises:
-            DirectoryUnavailable: who is in a group cannot be told now.
+            DirectoryUnavailable: it is not known now who is in a group.
         """
         at_hand = self._delegations.at_hand(tenant)
         people = People(delegations=at_hand)
@@ -59,7 +60,7 @@ class PeopleLookup:
         raise RuntimeError("what has to be known of people never comes to an end")
 
     async def informed_or_not(self, tenant: str, do: Callable[[People], Awaitable[T]]) -> T:
-        """As :meth:`informed`; or without, where who is in a group cannot be told now."""
+        """Do the same as :meth:`informed`, or do it without if it is not known now who is in a group."""
         try:
             return await self.informed(tenant, do)
         except DirectoryUnavailable as error:
@@ -70,12 +71,12 @@ class PeopleLookup:
         """Return every group that somebody is in.
 
         Raises:
-            DirectoryUnavailable: that cannot be told now.
+            DirectoryUnavailable: this is not known now.
         """
         return await self._directory.groups_of(tenant, person)
 
     async def principals_of(self, tenant: str, person: str, now: datetime) -> frozenset[str]:
-        """For whom somebody may decide now."""
+        """Return for whom somebody may decide now."""
         return (await self._delegations.get(tenant)).principals_of(person, now)
 
     def forget(self, tenant: str) -> None:

@@ -9,13 +9,13 @@ from domain.lease import Lease
 
 
 class PeriodicPart(ABC):
-    """Done as soon as its lease is had, and then every ``every_seconds``.
+    """Done as soon as its lease is held, and then every ``every_seconds``.
 
-    A failure ends :meth:`run`: whoever holds the lease begins it anew.
+    A failure ends :meth:`run`. Whoever holds the lease begins it again.
     """
 
     name: str
-    """The lease's."""
+    """The lease's name."""
 
     def __init__(self, *, every_seconds: float) -> None:
         self.every_seconds = every_seconds
@@ -32,20 +32,20 @@ class PeriodicPart(ABC):
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it is asked to end."""
+        """Whether it was asked to end."""
         return self._stopping.is_set()
 
     @property
     def failing_seconds(self) -> float:
-        """For how long it has not been done that should have been; 0 while it works."""
+        """How long it has not been done although it should have been; 0 while it works."""
         return 0.0 if self._failing_since is None else anyio.current_time() - self._failing_since
 
     async def take_over(self, lease: Lease) -> None:
-        """Nothing, unless there is something to be done first."""
+        """Do nothing, unless a part has something to do first."""
         return
 
     async def run(self, lease: Lease) -> None:
-        """Do it, and again, until :meth:`stop`."""
+        """Do it again and again, until :meth:`stop`."""
         while not self.is_stopping:
             try:
                 await self.do(lease)

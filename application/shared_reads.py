@@ -1,13 +1,13 @@
-"""One reading of the log for all followers of a process.
+"""One read of the log for all followers of a process.
 
-Followers wake together, and stand at a few positions. The log only grows, so a batch read after a position
-stays true for ever: the first to ask reads and decodes it, the others share it. Who comes later gets the
-batches that are known in one, as far as they follow each other, with what has come since: a reading is as new
-as one of the store's own, so who was woken finds what woke him.
+Followers wake together, and are at a few positions. The log only grows, so a batch that was read after a
+position stays true for ever: the first follower to ask reads and decodes it, and the others share it. Those
+who come later get the known batches in one, as far as they follow each other, together with what has come
+since. A read is as new as one of the store's own, so a follower that was woken finds what woke it.
 
-What this process itself appends behind the end that it knows is a batch that nobody has to read: ids and
-commits come in one order, so no other event can come between two whose ids are neighbours. That nothing is
-behind it is known as long as every word of an append since the last reading was one of these (ADR 36).
+What this process itself appends behind the known end is a batch that nobody has to read: ids and commits have
+the same order, so no other event can come between two whose ids are neighbours. That nothing is behind it is
+known as long as every notification of an append since the last read was one of these (ADR 36).
 """
 
 import time
@@ -28,17 +28,18 @@ from domain.errors import StoreUnavailable
 from domain.interest import Interest
 
 _KEPT_EVENTS = 8_000
-"""Ordinary ones, of the last batches: many small ones of many partitions, or some large ones."""
+"""The ordinary events of the last batches: many small ones of many partitions, or some large ones."""
 
 _BEHIND_SECONDS = 0.05
-"""For how long an end is taken for the end that is before an event of which this process was told: a replica
-lagged that was read, or the log has lost the event. All who were woken share the reading, and ask again."""
+"""How long an end counts as the end although it is before an event of which this process was told: the
+replica that was read lagged, or the log has lost the event. All who were woken share the read, and ask again.
+"""
 
 _REST_FOR_A_SECOND = 1.0
-"""One of all followers asks at a time whether a partition is back that failed."""
+"""One follower of all asks at a time whether a failed partition is back."""
 
 _KNOWN_SECONDS = 10.0
-"""For how long a position need not be looked up again: followers begin together, mostly at one position."""
+"""How long a position need not be looked up again. Followers begin together, mostly at one position."""
 
 _Key = tuple[str, str | None, int]
 
@@ -65,14 +66,14 @@ class SharedReads:
         return self._store.epoch
 
     async def partitions(self) -> Sequence[str]:
-        """The partitions of the log."""
+        """Return the partitions of the log."""
         return await self._store.partitions()
 
     async def read(self, partition: str, after: str | None, limit: int) -> LogBatch | None:
-        """The next events of a partition after a position, or nothing when there are none.
+        """Return the next events of a partition after a position, or None if there are none.
 
-        They are less than two full batches; where they are not cut, the end was reached. That may be as old
-        as the store allows, but never older than this process's last append; what another process appends
+        They are fewer than two full batches. If they are not cut, the end was reached. That may be as old as
+        the store allows, but never older than this process's last append. What another process appends
         meanwhile is found at the next wake-up.
 
         Raises:
@@ -91,7 +92,7 @@ class SharedReads:
         return _joined(known, limit)
 
     async def _refuse_while_away(self, partition: str) -> None:
-        """Whoever has other partitions to go on with does not stand in line for one that fails."""
+        """Refuse at once, so that a follower with other partitions does not wait for one that fails."""
         error = self._backoff.why(partition)
         if error is not None and len(await self._store.partitions()) > 1:
             raise StoreUnavailable(str(error)) from error
@@ -110,7 +111,8 @@ class SharedReads:
         return [] if batch is None else [batch]
 
     def _note_end(self, partition: str, read: "_End") -> None:
-        """Know the end that was read, or the one of what this process has appended meanwhile, if later."""
+        """Note the end that was read, or that of what this process has appended meanwhile, if that is
+        later."""
         known = self._ends.get(partition)
         if known and read.appends != known.appends == self._store.appends(partition):
             last = known if known.id >= read.id else read
@@ -120,8 +122,9 @@ class SharedReads:
     def _keep_appended(self, partition: str, committed: Sequence[Committed], before: int) -> None:
         """Keep what was appended, if it follows what is still known to be the end.
 
-        Not where there was other word of an append since, or where one of the same commands failed or was a
-        repeated one: what that tells of may be behind. Nor if a key was destroyed. Who asks then, reads.
+        It is not kept if there was another notification of an append since, or if one of the same commands
+        failed or was repeated, because something may be behind it, or if a key was destroyed. Whoever asks
+        then, reads.
         """
         end = self._ends.get(partition)
         if end is None or end.appends != before or self._epoch != self._store.epoch:
@@ -149,8 +152,8 @@ class SharedReads:
         self._ends[partition] = _End(position, self._store.appends(partition), end.began)
 
     async def compare(self, positions: Mapping[str, str]) -> Compared:
-        """Whether the position in each of some partitions is of this log. One that was away a moment ago is
-        not asked."""
+        """Find the partitions whose given position is not of this log. A partition that was away a moment ago
+        is not asked."""
         self._forget_what_is_past()
         if not self._not_seen_of_late(positions):
             return Compared()
@@ -175,7 +178,7 @@ class SharedReads:
         return await self._store.count_after(partition, after)
 
     def subscribe(self, wants: Interest) -> Subscription:
-        """Be woken by appends."""
+        """Return a subscription that appends wake."""
         return self._store.subscribe(wants)
 
     def _not_seen_of_late(self, positions: Mapping[str, str]) -> Mapping[str, str]:
@@ -216,7 +219,7 @@ class SharedReads:
             self._kept -= oldest.weight
 
     def _forget_what_is_past(self) -> None:
-        """A key was destroyed, or the log is another."""
+        """Forget everything if a key was destroyed, or if the log is another one."""
         if self._epoch == self._store.epoch:
             return
         self._epoch = self._store.epoch
@@ -241,7 +244,7 @@ class SharedReads:
 
 
 class _End(msgspec.Struct, frozen=True):
-    """Behind ``position`` there was nothing when a reading began, nor is there while the store counts
+    """Behind ``position`` there was nothing when a read began, nor is there as long as the store counts
     ``appends``."""
 
     position: str | None
@@ -250,7 +253,7 @@ class _End(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> int:
-        """The one of the last event before it."""
+        """The id of the last event before it."""
         return number_of(self.position)
 
 

@@ -1,7 +1,8 @@
-"""Work on many things side by side, so many of them at a time.
+"""Concurrent work on many things, with a limit on how many at a time.
 
-Either all are done whatever comes of one, and each has its outcome, or the first that fails ends the rest.
-Nothing goes on behind either: who is cancelled meanwhile has all of it cancelled, and waits for its end.
+Either all are done whatever becomes of one, and each has its outcome, or the first failure ends the rest.
+Nothing continues after either: if the caller is cancelled, all of the work is cancelled, and its end is
+awaited.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ Work = Callable[[Thing], Awaitable[Result]]
 async def outcomes_of(
     work: Work[Thing, Result], things: Iterable[Thing], *, at_once: int | None = None
 ) -> list[Result | Exception]:
-    """What came of the work on each, or what it failed by, in their order. ``at_once`` are done at a time."""
+    """Return the result of the work on each, or the error, in their order. ``at_once`` run at a time."""
     things = list(things)
     outcomes: dict[int, Result | Exception] = {}
     numbered = iter(enumerate(things))
@@ -45,10 +46,10 @@ async def outcomes_of(
 async def all_of(
     work: Work[Thing, Result], things: Iterable[Thing], *, at_once: int | None = None
 ) -> list[Result]:
-    """The results of the work on each, in their order. ``at_once`` are done at a time.
+    """Return the results of the work on each, in their order. ``at_once`` run at a time.
 
     Raises:
-        Exception: what the first failed by; the rest was cancelled, and has ended.
+        Exception: the first error; the rest was cancelled, and has ended.
     """
     things = list(things)
     results: dict[int, Result] = {}
@@ -71,10 +72,10 @@ async def all_of(
 
 
 def raise_first(outcomes: Iterable[object]) -> None:
-    """Raise what is to be told of what failed, if anything did.
+    """Raise the most important error among outcomes, if there is any.
 
     Raises:
-        Exception: the first of the failures, before which a lost lease goes.
+        Exception: a lost lease if there is one, or else the first error.
     """
     failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     if failures:
@@ -86,9 +87,8 @@ def _hands(things: int, at_once: int | None) -> int:
 
 
 async def _done(work: Work[Thing, Result], thing: Thing) -> Result:
-    """The result of work, which may end as cancelled though nobody has cancelled it here: where a connection
-    breaks, what is waited for may be cancelled by those who would have brought it.
-    """
+    """Return the result of work that may end as cancelled although nobody here has cancelled it: when a
+    connection breaks, those who would have brought a result may cancel what waits for it."""
     try:
         return await work(thing)
     except asyncio.CancelledError as error:

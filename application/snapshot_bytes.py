@@ -1,8 +1,8 @@
-"""The folded state of a stream to bytes and back, exactly as it was: types, tuples and all.
+"""Writes the folded state of a stream to bytes and reads it back exactly as it was: types, tuples and all.
 
-It is a pickle, which otherwise may run anybody's code when it is read. Whoever can write to the database must
-not come into the process by it, so nothing is built but the domain's own immutable structs, and what they are
-made of; a name beyond these is refused before anything is made.
+The format is pickle, which otherwise may run anybody's code when it is read. Whoever can write to the
+database must not get into the process that way. So only the domain's own immutable structs, and what they
+consist of, can be built. Any other name is refused before anything is created.
 """
 
 import io
@@ -19,11 +19,11 @@ _HARMLESS = {
     ("immutables._map", "Map"),
     ("msgspec._utils", "rebuild"),
 }
-"""``rebuild`` makes a struct of a type, which is named likewise, out of its fields by name."""
+"""``rebuild`` makes a struct of a type, which is named in the same way, from its fields by name."""
 
 
 class Unreadable(ValueError):
-    """The bytes are none that this release writes."""
+    """This release cannot have written these bytes."""
 
 
 def to_bytes(value: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""One call of an ``http`` step, from the list to the command that tells what came of it."""
+"""One call of an ``http`` step, from the list to the command that reports its outcome."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from domain.values import timestamp
 from domain.workflow import Workflow, workflow_stream
 
 Observe = Callable[[str, str, float], None]
-"""Is told of each call: the service, the outcome, and how many seconds it took."""
+"""Called for each call with the service, the outcome, and the seconds that it took."""
 
 log = structlog.get_logger(__name__)
 
@@ -26,8 +26,8 @@ log = structlog.get_logger(__name__)
 class StepCallMaker:
     """Makes calls, each only while its step waits for the answer.
 
-    A process that dies before the command is stored makes the call again when it starts, with the same
-    idempotency key. Once the command is stored, it is not made again.
+    If the process dies before the command is stored, it makes the call again when it starts, with the same
+    idempotency key. Once the command is stored, the call is not made again.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class StepCallMaker:
         self._observe = observe
 
     async def is_waited_for(self, call: StepCall) -> bool:
-        """Whether the step still waits for the answer to just that attempt, and its time is not over.
+        """Return whether the step still waits for the answer to this attempt, and has time left.
 
         Raises:
             StoreUnavailable: it is not known.
@@ -61,9 +61,9 @@ class StepCallMaker:
         return step is not None and step.status == "running" and step.attempt == call.attempt
 
     async def make(self, call: StepCall) -> Command | None:
-        """Make a call; the command to give, or none where the step goes on waiting.
+        """Make a call. Return the command to give, or None if the step continues to wait.
 
-        Where the step's deadline cuts the call short, it is for the timers to say so.
+        If the step's deadline cuts the call short, the timers report that.
         """
         breaker = self._circuits.to(call.service, call.meta.tenant)
         if breaker is None:
@@ -93,7 +93,7 @@ class StepCallMaker:
         return self._told(call, verdict, _outcome_of(verdict), took)
 
     def _seconds_for(self, call: StepCall) -> float:
-        """How long the call may take: less than the setting where the step has not that long."""
+        """Return how long the call may take: less than the setting if the step has less time left."""
         if call.deadline_at is None:
             return self._timeout_seconds
         left = (call.deadline_at - self._clock.now()).total_seconds()
@@ -116,7 +116,7 @@ class StepCallMaker:
 
 
 def failed(call: StepCall, error: str) -> Command:
-    """The command for a call whose answer cannot be taken."""
+    """Return the command for a call whose answer cannot be used."""
     command = _command(call, Failed("rejected", error))
     assert command is not None
     return command

@@ -1,8 +1,8 @@
-"""How far the clock of this process is from that of the store that all instances share.
+"""How far this process's clock is from that of the store that all instances share.
 
-What goes by the clock is done by one instance at a time, and by its own clock: where that is hours ahead, it
-brings about everything early, whatever the clocks of the others say. So each compares its own with the one
-that they have in common.
+One instance at a time does what depends on the clock, and uses its own. If that is hours ahead, everything
+happens early, whatever the clocks of the others say. So each instance compares its clock with the one that
+they have in common.
 """
 
 import time
@@ -12,32 +12,35 @@ import msgspec
 import structlog
 
 DIFFERS_SECONDS = 60.0
-"""Clocks that are kept differ by milliseconds, and so far one may be put right without a word elsewhere: more
-is no clock to go by, and less brings about nothing that much earlier than it should be."""
+"""Synchronized clocks differ by milliseconds, and a clock may be corrected by so much without further notice.
+A clock that differs by more cannot be used; one that differs by less makes nothing happen much too early."""
 
 _AGREES_SECONDS = DIFFERS_SECONDS / 2
-"""Within that, a clock that differed is right again: one at the limit does not go back and forth."""
+"""Within this, a clock that differed is right again, so that a clock at the limit does not go back and
+forth."""
 
 log = structlog.get_logger(__name__)
 
 
 def seconds_passed() -> float:
-    """A clock that goes on while the process, or the whole machine, is suspended, and that nobody sets."""
+    """Return the time of a clock that continues while the process, or the whole machine, is suspended, and
+    that nobody sets."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class _Zero(msgspec.Struct, frozen=True):
-    """What the store's clock read, in Unix time, when the one that nobody sets was at zero."""
+    """What the store's clock read, in Unix time, when the clock that nobody sets was at zero."""
 
     earliest: float
     latest: float
 
 
 class StoreClock:
-    """The store's clock, as it was last told with an answer: at some moment between question and answer.
+    """The store's clock, as it was last read with an answer, at some time between the question and the
+    answer.
 
-    How long the answer took is no difference: of all that the clocks may differ by, the least counts. A clock
-    that is set between two answers is noticed too, since another one goes on beside it.
+    The time that the answer took does not count as a difference: of all possible differences the least
+    counts. A clock that is set between two answers is noticed too, because another clock continues beside it.
     """
 
     def __init__(
@@ -49,18 +52,20 @@ class StoreClock:
         self._differed = False
 
     def asked(self) -> float:
-        """The moment of a question, for :meth:`note`."""
+        """Return the time of a question, for :meth:`note`."""
         return self._passed()
 
     def note(self, unix_seconds: float, asked_at: float, *, give_or_take: float = 0.0) -> None:
-        """What the store's clock reads, by the answer that has just come; it tells it that exactly."""
+        """Note what the store's clock reads, by the answer that has just come, to a precision of
+        ``give_or_take``."""
         self._zero = _Zero(
             unix_seconds - give_or_take - self._passed(), unix_seconds + give_or_take - asked_at
         )
 
     @property
     def ahead_seconds(self) -> float:
-        """How far our clock is ahead, at least; below 0: behind. 0 too where no store has told its own."""
+        """How far our clock is at least ahead, or behind if below 0. It is 0 if no store has told its
+        time."""
         if self._zero is None:
             return 0.0
         before, now, after = self._passed(), self._wall(), self._passed()
@@ -68,7 +73,7 @@ class StoreClock:
         return max(least, 0.0) + min(most, 0.0)
 
     def differs(self) -> bool:
-        """Whether nothing may be done by our clock; each time that it comes or goes, the log tells it."""
+        """Return whether our clock must not be used. Each change is logged."""
         ahead = self.ahead_seconds
         differs = abs(ahead) > (_AGREES_SECONDS if self._differed else DIFFERS_SECONDS)
         if differs and not self._differed:

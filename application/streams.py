@@ -1,4 +1,4 @@
-"""Streams of the log as they are read, in parts: a stream may have more bytes than go into memory."""
+"""Reads streams of the log in parts, because a stream may have more bytes than fit in memory."""
 
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, TypeVar
@@ -21,14 +21,14 @@ PATIENCE_SECONDS = 10.0
 
 
 class StreamPart(msgspec.Struct, frozen=True):
-    """Some events of a stream; ``is_cut`` if there may be more behind them at once."""
+    """Some events of a stream. ``is_cut``: there may be more behind them now."""
 
     events: Events
     is_cut: bool
 
 
 class Streams:
-    """Read from one event loop, each reading on a thread.
+    """Reads streams, from one event loop, each time on a thread.
 
     All raise StoreUnavailable when the store is away.
     """
@@ -39,7 +39,7 @@ class Streams:
         self._looking = asking_threads(log.ours.reads_at_once, MOST_WAITING)
 
     async def load(self, stream: str) -> Events:
-        """All events of a stream, the oldest first; none if there is no such stream.
+        """Return all events of a stream, the oldest first, or none if there is no such stream.
 
         Raises:
             ThingArchived: they were moved to an archive.
@@ -47,12 +47,12 @@ class Streams:
         return tuple([recorded async for part in self.parts_of(stream) for recorded in part])
 
     async def load_left(self, stream: str) -> Events:
-        """The same, or what is left of them in the log."""
+        """Return the same, or what is left of them in the log."""
         return tuple([recorded async for part in self._parts_left(stream) for recorded in part])
 
     async def parts_of(self, stream: str, until: int = MAX_VERSION) -> AsyncGenerator[Events, None]:
-        """All events of a stream, up to a version, a full batch at a time: for who need not have them all at
-        once.
+        """Yield all events of a stream, up to a version, a full batch at a time, for callers that need not
+        have all of them at once.
 
         Raises:
             ThingArchived: they were moved to an archive.
@@ -62,7 +62,7 @@ class Streams:
             yield part
 
     async def parts_left_by(self, committed: Committed) -> AsyncGenerator[Events, None]:
-        """The same up to those that a command has left behind."""
+        """Yield the same up to the version after a command."""
         if committed.past.events is not None:
             yield committed.past.events[: committed.version]
             return
@@ -70,7 +70,7 @@ class Streams:
             yield part
 
     async def read_stream(self, stream: str, *, after: int, limit: int) -> StreamPart:
-        """The next events of a stream after a version, the oldest first, up to a full batch."""
+        """Return the next events of a stream after a version, the oldest first, up to a full batch."""
 
         def select() -> StreamPart:
             stored = self._log.ours.select_streams({stream: after}, limit)
@@ -79,7 +79,8 @@ class Streams:
         return await self._look(select)
 
     async def present(self, stream: str, evolve: Evolve) -> Past:
-        """What a stream has come to, at version 0 if there is none; it costs the same however long it is."""
+        """Return the present state of a stream, at version 0 if there is none. It costs the same however long
+        the stream is."""
         past = await self._look(lambda: self._pasts.read({stream: evolve})[stream])
         if isinstance(past, Exception):
             raise past
@@ -88,8 +89,8 @@ class Streams:
     async def history(
         self, stream: str, *, before: int | None, limit: int
     ) -> tuple[tuple[Recorded, ...], int]:
-        """Up to ``limit`` events below version ``before``, the newest first, or a full page of them, and the
-        stream's version."""
+        """Return up to ``limit`` events below version ``before``, the newest first, or a full page of them,
+        and the stream's version."""
 
         def select() -> tuple[tuple[Recorded, ...], int]:
             newest = self._log.ours.select_before(stream, None, limit if before is None else 1)
@@ -117,7 +118,7 @@ class Streams:
 
 
 def asking_threads(size: int, most_waiting: int) -> Workers[Callable[[], Any], Any]:
-    """Threads on which so many are asked of the log at once, one by one."""
+    """Return threads that execute up to so many single queries of the log at once."""
     return Workers(
         one_by_one,
         size=size,
@@ -129,7 +130,7 @@ def asking_threads(size: int, most_waiting: int) -> Workers[Callable[[], Any], A
 
 
 def translating(work: Callable[[], R]) -> Callable[[], R]:
-    """What is asked of the log, with the library's errors as ours."""
+    """Return a query of the log that raises the library's errors as ours."""
 
     def translated() -> R:
         with failures_translated():

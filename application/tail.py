@@ -1,7 +1,7 @@
-"""The log's tail: what is appended from now on, in those partitions alone in which somebody wants to know.
+"""The log's tail: what is appended from now on, only in those partitions that somebody wants to know about.
 
-What is known of a partition before it is read, whoever wants to know of it looks for himself. A partition
-that cannot be read keeps no other back.
+Callers look for themselves for what was there before a partition is read. A partition that cannot be read
+does not hold up the others.
 """
 
 import time
@@ -19,7 +19,7 @@ from domain.errors import StoreUnavailable
 from domain.event import Recorded
 
 _REST_FOR_A_SECOND = 4.0
-"""All that anybody wants to know is read one after the other: the others have waited for each failure."""
+"""All wanted partitions are read one after the other, so the others have waited for each failure."""
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 class Tail:
-    """Reads partitions from their present ends on, each for as long as it is wanted."""
+    """Reads partitions from their present ends on, each as long as it is wanted."""
 
     def __init__(self, store: EventStore, reads: SharedReads, *, batch_size: int) -> None:
         self._store = store
@@ -38,10 +38,10 @@ class Tail:
         self._switches = store.switches
 
     async def turn_to(self, partitions: AbstractSet[str]) -> frozenset[str]:
-        """Read these from now on, and no others; those of them that were not read until now, or of which
-        nobody knows where the reading was, since the log is another.
+        """Read these partitions from now on, and no others. Return those of them that were not read until
+        now, or whose place is unknown because the log is another one.
 
-        One whose end cannot be told is not among these: it is tried again at a later call.
+        A partition whose end cannot be read is not among these. It is tried again at a later call.
         """
         if self._switches != self._store.switches:
             self._switches = self._store.switches
@@ -58,7 +58,8 @@ class Tail:
         return frozenset(begun)
 
     async def next(self) -> Sequence[Recorded]:
-        """The next events, up to a batch of each partition; none when there are none, or none can be read."""
+        """Return the next events, up to a batch of each partition; none if there are none, or if none can be
+        read."""
         events: list[Recorded] = []
         for partition, position in sorted(self._positions.items()):
             read = partial(self._reads.read, partition, position, self._batch_size)
@@ -69,7 +70,8 @@ class Tail:
         return events
 
     async def _tried(self, partition: str, work: Callable[[], Awaitable[T | None]]) -> T | None:
-        """What comes of it; nothing where the partition is away, or was a moment ago. That is told once."""
+        """Return the result of the work, or None if the partition is away, or was a moment ago. That is
+        logged once."""
         if self._backoff.why(partition) is not None:
             return None
         began = time.monotonic()

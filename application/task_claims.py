@@ -1,4 +1,4 @@
-"""Claims: candidates are looked for in the documents, or told by the log; an append decides who gets one."""
+"""Claims of tasks. Candidates come from the documents, or from the log; an append decides who gets one."""
 
 import asyncio
 from collections import deque
@@ -22,11 +22,12 @@ from domain.task import digest_of
 from domain.values import derived_id
 
 _LOOK_AGAIN_SECONDS = (0.1, 1.0)
-"""After that, one who waits looks into the documents again: they may not have had yet what the log had told
-before it came."""
+"""After these times a waiting claim reads the documents again: they may not have had yet what the log
+reported before the claim came."""
 
 _LOOK_AT_LAST_SECONDS = 10.0
-"""How often one looks who goes on waiting: what was told to somebody who then could not take it."""
+"""How often a claim that continues to wait reads the documents, for tasks reported to a claim that then could
+not take them."""
 
 _LEAST_CANDIDATES = 20
 _MOST_CANDIDATES = 200
@@ -34,22 +35,23 @@ _AT_ONCE = 50
 _REMEMBERED = 10_000
 
 _Version = tuple[int, int]
-"""Of a task, after how often the log was found to be another: what was had in a lost one says nothing."""
+"""The version of a task, after how often the log was found to be another one. What was claimed in a lost log
+says nothing."""
 
 _NONE: _Version = (0, 0)
 
 
 class Candidates(Protocol):
-    """Where the tasks of a queue are found that may be had; it may lag behind the log."""
+    """Finds the tasks of a queue that may be claimed. It may lag behind the log."""
 
     async def offered(
         self, tenant: str, queue: str, *, after: tuple[str, str] | None, limit: int
     ) -> tuple[Sequence[Candidate], tuple[str, str] | None]:
-        """Those that wait, the oldest first, and where to go on."""
+        """Return the waiting tasks, the oldest first, and where to continue."""
         ...
 
     async def expired(self, tenant: str, queue: str, *, now: datetime, limit: int) -> Sequence[Candidate]:
-        """Some of those whose leases have run out and who are not back in the queue yet."""
+        """Return some of the tasks whose leases have run out, and that are not back in the queue yet."""
         ...
 
 
@@ -73,11 +75,11 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 class TaskClaims:
-    """Hands tasks out, to two workers never the same one.
+    """Hands tasks out, never the same one to two workers.
 
-    In this process no two claims try the same version of a task, and none one that was had since its document
-    was written, unless the log has lost that: ``switches`` says how often it was found to be another. Another
-    process may be faster: that shows when the append fails, and the next one is tried.
+    In this process no two claims try the same version of a task, and none tries one that was claimed since
+    its document was written, unless the log has lost that: ``switches`` says how often it was found to be
+    another one. Another process may be faster. Then the append fails, and the next task is tried.
     """
 
     def __init__(
@@ -100,11 +102,11 @@ class TaskClaims:
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     def ear(self, wanted: Wanted) -> Ear:
-        """One who may wait for what is wanted."""
+        """Return an ear that can wait for what is wanted."""
         return Ear(self._news, (wanted.meta.tenant, wanted.queue), wanted.most)
 
     async def claim(self, wanted: Wanted) -> Sequence[Claimed]:
-        """What can be had now, the oldest first.
+        """Return what can be claimed now, the oldest first.
 
         Raises:
             StoreUnavailable: the documents or the log are away, and nothing is claimed. A task that was
@@ -123,7 +125,7 @@ class TaskClaims:
         return claimed
 
     async def _looked_for(self, wanted: Wanted) -> AsyncGenerator[Sequence[Candidate], None]:
-        """Those that wait, page by page, and at last those whose leases have run out."""
+        """Yield the waiting tasks, page by page, and at last those whose leases have run out."""
         tenant, queue = wanted.meta.tenant, wanted.queue
         limit = min(_MOST_CANDIDATES, _LEAST_CANDIDATES + 2 * wanted.most)
         after: tuple[str, str] | None = None
@@ -137,7 +139,8 @@ class TaskClaims:
     async def claim_or_wait(
         self, wanted: Wanted, ear: Ear, seconds: float, outside: Callable[[], AbstractContextManager[None]]
     ) -> Sequence[Claimed]:
-        """What can be had now, or else the first that comes within ``seconds``, ``outside`` while waiting.
+        """Return what can be claimed now, or else the first that comes within ``seconds``. While waiting, it
+        is ``outside``.
 
         Raises:
             StoreUnavailable: the documents or the log are away.
@@ -161,7 +164,8 @@ class TaskClaims:
         return claimed
 
     async def _try(self, wanted: Wanted, candidates: Sequence[Candidate], most: int) -> list[Claimed]:
-        """As many of them as may be had, ``most`` at most; the next ones are tried for those that may not."""
+        """Claim as many of the candidates as possible, at most ``most``. If one cannot be claimed, the next
+        is tried."""
         claimed: list[Claimed] = []
         left = deque(candidates)
         while chosen := self._chosen(wanted.meta.tenant, left, most - len(claimed)):
@@ -174,7 +178,8 @@ class TaskClaims:
         return claimed
 
     def _chosen(self, tenant: str, left: deque[Candidate], most: int) -> list[str]:
-        """The next ``most`` that nobody here has tried at that version; they count as tried now."""
+        """Return the next ``most`` tasks that nobody here has tried at that version. They count as tried
+        now."""
         chosen: list[str] = []
         while left and len(chosen) < most:
             task_id, version = left.popleft()
@@ -185,7 +190,7 @@ class TaskClaims:
         return chosen
 
     async def _claim(self, wanted: Wanted, task_id: str) -> Claimed | None:
-        """One task, or nothing if it cannot be had."""
+        """Claim one task, or return None if that is not possible."""
         tenant = wanted.meta.tenant
         token, switches = self._new_token(), self._switches()
         command_id = derived_id("claim", wanted.meta.command_id, task_id, token)
@@ -209,7 +214,7 @@ class TaskClaims:
         return Claimed(task_id, token, committed)
 
     def _note(self, tenant: str, task_id: str, version: _Version) -> None:
-        """A task is tried at that version, or had been changed after it."""
+        """Note that a task was tried at that version, or had been changed after it."""
         key = (tenant, task_id)
         self._tried[key] = max(version, self._tried.get(key, _NONE))
 

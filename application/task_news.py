@@ -1,9 +1,9 @@
-"""Who waits for a task is told of the next one that can be had, by the log itself.
+"""Tells waiting claims of the next task that can be claimed, by the log itself.
 
 While somebody waits, this process reads the log from its present end, in the partitions of those who wait. A
-task that comes into a queue, or back into it, is told to one who waits there, whoever has waited longest, and
-not to all: the others would find nothing. So nobody asks a store again and again, and one who waits costs a
-future and no thread or connection.
+task that comes into a queue, or back into it, is reported to one claim that waits there, the one that has
+waited longest, and not to all: the others would find nothing. So nobody polls a store, and a waiting claim
+costs a future and no thread or connection.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _BATCH = 500
 T = TypeVar("T")
 
 Candidate = tuple[str, int]
-"""A task's id, and the version of it that may be had."""
+"""A task's id, and the version of it that may be claimed."""
 
 _Queue = tuple[str, str]
 """Tenant and name."""
@@ -36,9 +36,9 @@ _Available = TaskOffered | TaskReleased | TaskLeaseExpired
 
 
 class Ear:
-    """One who waits for up to ``most`` tasks of a tenant's queue, from its beginning to its end.
+    """A claim that waits for up to ``most`` tasks of a tenant's queue, from its beginning to its end.
 
-    What it was told and has not taken is told to the next when it leaves.
+    Tasks that were reported to it and that it has not taken are reported to the next claim when it leaves.
     """
 
     def __init__(self, news: "TaskNews", queue: _Queue, most: int) -> None:
@@ -59,16 +59,16 @@ class Ear:
 
     @property
     def has_left(self) -> bool:
-        """Whether nobody waits any more: who asked is gone, or the service stops."""
+        """Whether nobody waits any more, because the caller is gone, or the service stops."""
         return self._has_left or self._news.is_closed
 
     @property
     def wants_more(self) -> bool:
-        """Whether it can make use of one more task."""
+        """Whether it can use one more task."""
         return not self.has_left and len(self._told) < self._most
 
     def tell(self, candidate: Candidate) -> None:
-        """There is a task to be had."""
+        """Report a task that can be claimed."""
         self._told.append(candidate)
         self._woken.set()
 
@@ -82,7 +82,8 @@ class Ear:
         self._woken.set()
 
     async def next(self, seconds: float) -> list[Candidate]:
-        """The tasks that it is told of, once there are some; none after ``seconds``, or when it has left."""
+        """Return the tasks that were reported, once there are some; none after ``seconds``, or when it has
+        left."""
         with move_on_after(seconds):
             while not self._told and not self.has_left:
                 self._woken.clear()
@@ -93,7 +94,7 @@ class Ear:
 
 
 class TaskNews:
-    """Tells those who wait in this process. :meth:`run` reads the log while there are any."""
+    """Reports to those who wait in this process. :meth:`run` reads the log while there are any."""
 
     def __init__(self, store: EventStore, reads: SharedReads) -> None:
         self._store = store
@@ -110,13 +111,13 @@ class TaskNews:
         return {queue: len(ears) for queue, ears in self._ears.items()}
 
     def add(self, ear: Ear) -> None:
-        """Tell this one, too."""
+        """Report to this one, too."""
         self._ears.setdefault(ear.queue, deque()).append(ear)
         self._somebody_waits.set()
         self._alarm.wake()
 
     def remove(self, ear: Ear, untaken: deque[Candidate]) -> None:
-        """Tell it no more; what it has not taken is for another."""
+        """Report to it no more. What it has not taken is for another."""
         ears = self._ears[ear.queue]
         ears.remove(ear)
         for candidate in untaken:
@@ -127,14 +128,15 @@ class TaskNews:
             self._somebody_waits.clear()
 
     def tell(self, queue: _Queue, candidate: Candidate) -> None:
-        """Tell whoever has waited longest and can make use of it; who comes later looks for himself."""
+        """Report to the one that has waited longest and can use it. Those who come later look for
+        themselves."""
         ears = self._ears.get(queue, ())
         ear = next((ear for ear in ears if ear.wants_more), None)
         if ear is not None:
             ear.tell(candidate)
 
     def close(self) -> None:
-        """Nobody waits any more, and nothing is read: the service stops."""
+        """Let nobody wait any more, and read nothing, because the service stops."""
         self.is_closed = True
         self._somebody_waits.set()
         self._alarm.wake()
@@ -145,8 +147,8 @@ class TaskNews:
     async def run(self) -> None:
         """Read the log while somebody waits, whatever happens to it meanwhile, until closed or cancelled.
 
-        An event of a later release, which this one cannot read, is passed over by beginning anew at the head:
-        what came with it, those who wait find when they look again.
+        An event of a later release, which this one cannot read, is skipped by beginning again at the log's
+        end. Those who wait find what came with it when they look again.
         """
         while not self.is_closed:
             await self._somebody_waits.wait()

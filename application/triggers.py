@@ -24,15 +24,15 @@ class Triggered(msgspec.Struct, frozen=True):
 
 
 class Triggers(Protocol):
-    """Where the triggers of definitions are found."""
+    """Finds the triggers of definitions."""
 
     async def for_message(self, tenant: str, message_type: str) -> Sequence[Triggered]:
-        """Those that messages of a type may set off for a tenant."""
+        """Return the triggers that messages of a type may set off for a tenant."""
         ...
 
 
 class ShippedTriggers:
-    """Those of the definitions that come with the service: the same for every tenant."""
+    """The triggers of the definitions that come with the service: the same for every tenant."""
 
     def __init__(self, definitions: Sequence[WorkflowDefinition]) -> None:
         self._by_type: dict[str, list[Triggered]] = {}
@@ -42,15 +42,16 @@ class ShippedTriggers:
                 of_type.append(Triggered(definition.name, trigger))
 
     async def for_message(self, tenant: str, message_type: str) -> Sequence[Triggered]:
-        """Those that messages of a type may set off."""
+        """Return the triggers that messages of a type may set off."""
         return self._by_type.get(message_type, ())
 
 
 async def runs_for(triggers: Triggers, message: Mapping[str, Any], meta: Metadata) -> Sequence[RequestRun]:
-    """The runs that a message asks for; ``message`` has ``type``, ``data``, ``metadata`` and ``tenantId``.
+    """Return the runs that a message asks for. ``message`` has ``type``, ``data``, ``metadata`` and
+    ``tenantId``.
 
-    A filter or mapping may not fit what a message holds: then nothing is set off, and that is logged. Where
-    several triggers of a definition fit, each asks for a run of its own.
+    If a filter or mapping does not fit the message, nothing is started, and that is logged. If several
+    triggers of a definition fit, each asks for a run of its own.
     """
     runs = []
     places: Counter[str] = Counter()
@@ -70,9 +71,9 @@ async def runs_for(triggers: Triggers, message: Mapping[str, Any], meta: Metadat
 def _run_for(
     triggered: Triggered, place: int, message: Mapping[str, Any], meta: Metadata
 ) -> RequestRun | None:
-    """The run that a trigger asks for, at its ``place`` among those of its definition and type: the ids come
-    from it, but for the first's, which are as they were when a definition had one run for a message.
-    """
+    """Return the run that a trigger asks for, at its ``place`` among those of its definition and type. The
+    ids come from it, except for the first's, which are the same as when a definition had one run for a
+    message."""
     trigger = triggered.trigger
     if trigger.filter is not None and not holds(trigger.filter, message):
         return None

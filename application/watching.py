@@ -1,8 +1,8 @@
-"""Watching single streams: who watches one is told when it goes on, whichever process has appended.
+"""Watching single streams: a watcher is told when its stream continues, whichever process has appended.
 
-The log is read once for all who watch, from its head on and with what the followers read, in the partitions
-of the streams that are watched. Nobody's place in it is kept: a watcher reads its stream from where it is,
-and being told too often does no harm.
+The log is read once for all watchers, from its end on, together with the followers, in the partitions of the
+watched streams. Nobody's place in it is stored: a watcher reads its stream from where it is, and a needless
+notification does no harm.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,14 +19,15 @@ from application.tail import Tail
 from domain.interest import EVERYTHING
 
 _LOOK_SECONDS = 1.0
-"""Between two looks at the log while nothing wakes us: a word of another process may be lost."""
+"""The pause between two reads of the log while nothing wakes us, because a notification of another process
+may be lost."""
 
 _REST_SECONDS = 0.01
 _PAUSE_AFTER_A_FAILURE_SECONDS = 1.0
 
 
 class Watches:
-    """Everybody who watches a stream in this process. To be used from one event loop."""
+    """All watchers of streams in this process. Use it from one event loop."""
 
     def __init__(self, store: EventStore, reads: SharedReads, *, batch_size: int) -> None:
         self._store = store
@@ -39,7 +40,8 @@ class Watches:
 
     @contextmanager
     def of(self, stream: str) -> Iterator[Subscription]:
-        """Be woken whenever the stream may have gone on; look at it once before the first wait."""
+        """Yield a subscription that is woken whenever the stream may have continued. Read the stream once
+        before the first wait."""
         watchers = self._watchers.setdefault(stream, set())
         subscription = Subscription(watchers)
         self._somebody_came.set()
@@ -52,8 +54,9 @@ class Watches:
                 del self._watchers[stream]
 
     async def run(self) -> None:
-        """Tell them, until cancelled, whatever happens to the store meanwhile or is found in it: an event of
-        a later release, which this one cannot read, is passed over by beginning anew at the head."""
+        """Wake the watchers, until cancelled, whatever happens to the store meanwhile or is found in it. An
+        event of a later release, which this one cannot read, is skipped by beginning again at the log's end.
+        """
         while True:
             await self._somebody_came.wait()
             self._somebody_came = anyio.Event()
@@ -62,7 +65,8 @@ class Watches:
                 self._somebody_came.set()
 
     async def _follow(self) -> None:
-        """Read on from the head for as long as anybody watches; what came before it, they are to look for."""
+        """Read on from the log's end as long as anybody watches. Watchers look for themselves for what came
+        before it."""
         tail = Tail(self._store, self._reads, batch_size=self._batch_size)
         while self._watchers:
             begun = await tail.turn_to(set(map(self._partition_of, self._watchers)))

@@ -1,8 +1,8 @@
-"""Threads that do what waits, as much of it together as may be: the way to a store that blocks.
+"""Threads that do what waits, as much of it together as possible: the way to a blocking store.
 
-What comes while every thread is at work is done together by the next that is free. So one hop to a thread,
-one look at the store and one commit serve as many callers as there are at the same time, and a caller who
-comes alone waits for nobody.
+The next free thread does together what came while every thread was at work. So one hop to a thread, one read
+of the store and one commit serve as many callers as there are at the time, and a caller that comes alone
+waits for nobody.
 """
 
 import asyncio
@@ -21,16 +21,16 @@ R = TypeVar("R")
 
 
 class Workers(Generic[T, R]):
-    """Bounds what a slow store can pile up in this process. To be used from one event loop.
+    """Limits what a slow store can pile up in this process. Use it from one event loop.
 
-    ``size`` threads are at work, each on up to ``at_once`` calls; ``most_waiting`` more wait, and one more
-    is turned away at once. A call that has not begun within ``turn_seconds`` never does. So whatever is at
-    work has somebody who waits for it, however slow the store is; with one patience for both, callers would
-    give up when their turn has come. A call that is at work for another ``patience_seconds`` is left to
-    itself. Its place is taken until it ends, so that a store which is frozen costs no more than a fast one.
+    ``size`` threads are at work, each on up to ``at_once`` calls. ``most_waiting`` more wait, and further
+    ones are refused at once. A call that has not begun within ``turn_seconds`` never does. So somebody waits
+    for everything that is at work, however slow the store is; with one time limit for both, callers would
+    give up when their turn has come. A call that is at work for another ``patience_seconds`` is abandoned.
+    Its place stays taken until it ends, so that a frozen store costs no more than a fast one.
 
-    ``together`` gives each call its own answer, in their order; an answer that is an exception is raised to
-    that caller alone. ``on_answers`` is told of the calls and their answers before the callers are.
+    ``together`` gives each call its own answer, in their order. An answer that is an exception is raised to
+    that caller alone. ``on_answers`` is called with the calls and their answers before the callers get them.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Workers(Generic[T, R]):
         self._is_closed = False
 
     async def __call__(self, given: T) -> R:
-        """The answer to one call.
+        """Return the answer to one call.
 
         Raises:
             StoreUnavailable: too many wait already, or it took too long; it may or may not be done.
@@ -81,9 +81,9 @@ class Workers(Generic[T, R]):
             self._without_answer.leave(call)
 
     def close(self, *, patience_seconds: float = 0.0) -> bool:
-        """Begin nothing more, and tell whether all that was at work has ended within that time.
+        """Begin nothing more, and return whether everything that was at work has ended within that time.
 
-        What has not may go on using whatever the work uses.
+        What has not ended may continue to use whatever the work uses.
         """
         self._is_closed = True
         with self._guard:
@@ -150,7 +150,7 @@ class _Call(Generic[T, R]):
         self.is_left = False
 
     def begins(self) -> bool:
-        """Whether somebody still waits for it. On the thread that would do it."""
+        """Return whether somebody still waits for it. This runs on the thread that would do it."""
         self.has_begun = True
         return not self.is_left
 
@@ -163,13 +163,13 @@ class _Call(Generic[T, R]):
             self.answer.set_result(answer)
 
     def give_up(self, lacking: str, seconds: float) -> None:
-        """End it without what it lacks."""
+        """End it with an error that says what was missing."""
         self.is_left = True
         self.end(StoreUnavailable(f"the event store had no {lacking} within {seconds:g} s"))
 
 
 def one_by_one(calls: Sequence[Callable[[], R]]) -> Sequence[R | Exception]:
-    """Answers calls that have nothing to do with each other."""
+    """Answer calls that have nothing to do with each other."""
     return [_outcome(call) for call in calls]
 
 

@@ -1,1 +1,1 @@
-"""What is finished goes to files, and what proves it stays: see ``docs/audit.md`` and ADR 28."""
+"""Moves what has ended to files, while its proof stays: see ``docs/audit.md`` and ADR 28."""

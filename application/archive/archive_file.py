@@ -1,7 +1,8 @@
-"""An archive's file: an export of some of a tenant's events, on the disk and verified before one gives way.
+"""An archive's file: an export of some of a tenant's events, on the disk and verified before any event is
+replaced.
 
-While its events give way to what is left of them it has another name (``.pending``), so that whoever was
-killed meanwhile finds it again, and finishes.
+While its events are being replaced the file has another name (``.pending``), so that a run after a kill finds
+it, and finishes.
 """
 
 import gzip
@@ -45,10 +46,10 @@ _position = msgspec.json.Decoder(_Position)
 
 
 async def write(path: Path, lines: AsyncIterator[bytes], keys: Mapping[str, PublicKey]) -> str:
-    """Write an archive and read it back; it then stands at its pending name. The SHA-256 of the file.
+    """Write an archive and read it back; it then has its pending name. Return the SHA-256 of the file.
 
     Raises:
-        NoArchive: something in it is not as it was written; the file is gone again.
+        NoArchive: something in it is not as it was written; the file is deleted again.
         OSError: it cannot be written.
     """
     part, pending = _named(path, PART), _named(path, PENDING)
@@ -69,7 +70,7 @@ async def write(path: Path, lines: AsyncIterator[bytes], keys: Mapping[str, Publ
 
 
 def verify(file: Path, keys: Mapping[str, PublicKey]) -> None:
-    """Read it to its end.
+    """Read an archive to its end, and verify it.
 
     Raises:
         NoArchive: something in it is not as it was written.
@@ -83,10 +84,10 @@ def verify(file: Path, keys: Mapping[str, PublicKey]) -> None:
 
 
 def entries_in(file: Path) -> Iterator[Entry]:
-    """The events that it holds, in the log's order.
+    """Yield the events that it holds, in the log's order.
 
     Raises:
-        NoArchive: there is something in it that is none.
+        NoArchive: something in it is no event.
     """
     for text in _lines_of(file):
         line = read_line(text)
@@ -95,7 +96,7 @@ def entries_in(file: Path) -> Iterator[Entry]:
 
 
 def tenant_of(file: Path) -> str:
-    """Whose events it holds.
+    """Return the tenant whose events it holds.
 
     Raises:
         NoArchive: it is no archive.
@@ -107,20 +108,22 @@ def tenant_of(file: Path) -> str:
 
 
 def finish(path: Path) -> None:
-    """All of it has given way: the file gets its name."""
+    """Give the file its final name, because all its events have been replaced."""
     _named(path, PENDING).rename(path)
     sync_folder(path.parent)
 
 
 def pending_in(folder: Path) -> list[Path]:
-    """The names-to-be of the archives that were not finished; what was not even written is thrown away."""
+    """Return the final names of the archives that are not finished. What was not even written completely is
+    deleted."""
     for part in folder.glob(f"*.ndjson.gz{PART}"):
         part.unlink()
     return sorted(each.with_name(each.name.removesuffix(PENDING)) for each in folder.glob(f"*{PENDING}"))
 
 
 def free(path: Path) -> Path:
-    """A path, or the first beside it that no archive has, finished or not: none is written over."""
+    """Return a path, or the first beside it that no archive has, finished or not, so that none is
+    overwritten."""
     beside = path
     for number in count(2):
         if not beside.exists() and not pending(beside).exists():
@@ -130,17 +133,17 @@ def free(path: Path) -> Path:
 
 
 def pending(path: Path) -> Path:
-    """Where it is until it is finished."""
+    """Return the name that the file has until it is finished."""
     return _named(path, PENDING)
 
 
 def is_there(file: Path) -> bool:
-    """Whether there is such a file."""
+    """Return whether the file exists."""
     return file.is_file()
 
 
 def sha256_of(file: Path) -> str:
-    """The hash of the file as it is on the disk, in hexadecimal digits."""
+    """Return the hash of the file as it is on the disk, in hexadecimal digits."""
     digest = sha256()
     with file.open("rb") as opened:
         while chunk := opened.read(_CHUNK):

@@ -1,7 +1,8 @@
-"""Moves finished things out of the log into files, one file a tenant, and the way back.
+"""Moves what has ended out of the log into files, one tenant per file, and back.
 
-First the file is on the disk, and read back; then its events give way, family by family, each in one
-transaction. So a kill at any moment leaves every event in the log or in a file, and another run finishes.
+First the file is on the disk, and read back. Then its events are replaced, family by family, each in one
+transaction. So a kill at any time leaves every event in the log or in a file, and another run finishes the
+work.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
@@ -28,19 +29,20 @@ from domain.archived import Moved
 from domain.values import timestamp
 
 MOST_IN_A_FILE = 50_000
-"""Events; a family is not split. Those of one file are in memory while they give way, some 100 MB."""
+"""The events of a file. A family is not split. The events of one file are in memory while they are replaced,
+some 100 MB."""
 
 _INDEX = "the audit index"
 
 MOST_BYTES_IN_A_FILE = 64 * 1024 * 1024
-"""Of them as they are stored, where they are larger than most."""
+"""The bytes of these events as they are stored, if they are larger than usual."""
 
 Lines = Callable[[str, Collection[int]], AsyncIterator[bytes]]
-"""An export of a tenant's events at some positions."""
+"""Returns an export of a tenant's events at some positions."""
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What is to be archived, where to, and what is noted with it."""
+    """What to archive, where to, and what to note with it."""
 
     out: Path
     before: datetime
@@ -51,7 +53,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What an archive holds, and how many things have given way for it now."""
+    """What an archive holds, and how many things have been replaced for it now."""
 
     tenant: str
     things: int
@@ -61,14 +63,14 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Behind(msgspec.Struct, frozen=True):
-    """Who has come least far in a partition, and how many of its events have ids beyond that."""
+    """The follower that is furthest behind in a partition, and how many events lie beyond its position."""
 
     by: str
     events: int
 
 
 class Archiving:
-    """Over one log and its index."""
+    """Archives from one log and its index."""
 
     def __init__(
         self,
@@ -90,16 +92,18 @@ class Archiving:
         self._erasures = Erasures(index, log)
         self._behind: dict[str, Behind] = {}
         self.held_back: dict[str, Behind] = {}
-        """The partitions where somebody has not come so far, and that may hold something back."""
+        """The partitions in which a follower is behind, which may hold something back."""
         self.left_to_do: str | None = None
-        """What the store could not do itself to give back the room."""
+        """What the store could not do itself to free the space."""
         self.refused: dict[str, str] = {}
-        """The tenants that are not archived, since something of theirs is not as it was written: and what."""
+        """The tenants that are not archived because something of theirs is not as it was written, with what
+        it is."""
         self.damaged: list[Damaged] = []
         """Archives that were begun, and cannot be finished."""
 
     async def plan(self, order: Order) -> AsyncIterator[tuple[str, Sequence[Family]]]:
-        """The families of each tenant that are to go, as many as go into a file; nothing is done."""
+        """Yield the families of each tenant that would be archived, as many as fit in a file. Nothing is
+        changed."""
         here = (
             await self._log.partitions() if order.tenant is None else [self._log.partition_of(order.tenant)]
         )
@@ -126,10 +130,11 @@ class Archiving:
                 yield head.tenant, chosen
 
     async def run(self, order: Order) -> AsyncIterator[Told]:
-        """Finish what was begun, then archive each tenant's; one that cannot be does not stop the others.
+        """Finish what was begun, then archive each tenant's events. A tenant that cannot be archived does not
+        stop the others.
 
         Raises:
-            NoArchive: a file is not what was written a moment ago; nothing of it has given way since.
+            NoArchive: a file is not what was just written; nothing of it has been replaced since.
             OSError: a file cannot be written.
         """
         for path in archive_file.pending_in(order.out):
@@ -154,7 +159,7 @@ class Archiving:
             yield await self._finish(path, order)
 
     async def restore(self, file: Path) -> int:
-        """Put the events of an archive back in their places; how many were not there.
+        """Put the events of an archive back in their places. Return how many were missing there.
 
         Raises:
             NoArchive: the file is not what was written.
@@ -177,13 +182,14 @@ class Archiving:
         return restored
 
     async def _place(self, entry: Entry, here: Entry | None) -> Entry | None:
-        """Where an event is now: in a log that was copied by way of another order it has another id."""
+        """Return where an event is now. It has another id in a log that was copied from a store with another
+        order."""
         if here is not None and (here.stream, here.version) == (entry.stream, entry.version):
             return here
         return await self._log.find(entry.stream, entry.version)
 
     async def _until(self, order: Order, partition: str) -> int:
-        """Up to where everybody has handled what happened in a partition, and the index has it."""
+        """Return the id up to which all followers have handled the events, and the index has them."""
         indexed = (number_of(await self._index.reached(partition)), _INDEX)
         until, by = min(indexed, await self._archive.handled_until(partition) or indexed)
         self._behind[partition] = Behind(by, max(0, await self._log.last(partition) - until))
@@ -196,7 +202,7 @@ class Archiving:
     async def _size_if_it_may_go(
         self, partition: str, family: Family, before: datetime, named: Named
     ) -> int | None:
-        """How many bytes its events have, if it is finished and everybody is done with it."""
+        """Return the bytes of a family's events, if it has ended and everybody has handled it."""
         if any(thing.latest_at >= microseconds(before) for thing in family):
             return None
         if any(thing.stream in named.open for thing in family):
@@ -213,7 +219,7 @@ class Archiving:
         return size
 
     async def _finish(self, path: Path, order: Order) -> Told:
-        """Let what is in a file give way in the log; what is no more as it was in the file stays."""
+        """Replace the events of a file in the log. Events that are no longer as they are in the file stay."""
         pending = archive_file.pending(path)
         await run_sync(archive_file.verify, pending, self._keys)
         digest = await run_sync(archive_file.sha256_of, pending)
@@ -285,7 +291,7 @@ def _by_stream(entries: Iterator[Entry]) -> dict[str, list[Entry]]:
 def _lots(
     families: Sequence[Sequence[Sequence[Entry]]], at_once: int
 ) -> Iterator[Sequence[Sequence[Sequence[Entry]]]]:
-    """Families for a transaction each."""
+    """Yield families in groups, each for one transaction."""
     some: list[Sequence[Sequence[Entry]]] = []
     events, held = 0, 0
     for family in families:

@@ -1,4 +1,5 @@
-"""Archives that were begun and cannot be read any more: what has given way for them is nowhere else."""
+"""Archives that were begun and can no longer be read. The events that were replaced for them are nowhere
+else."""
 
 from pathlib import Path
 
@@ -11,7 +12,7 @@ _AT_ONCE = 2_000
 
 
 class Damaged(msgspec.Struct, frozen=True):
-    """Such a file, what is wrong with it, and how many events have given way for it."""
+    """Such a file, what is wrong with it, and how many events have been replaced for it."""
 
     file: Path
     what: str
@@ -19,7 +20,7 @@ class Damaged(msgspec.Struct, frozen=True):
 
     @property
     def advice(self) -> str:
-        """What is to be done."""
+        """What to do about it."""
         if not self.given_way:
             return f"{self.what}. No events were removed for it: delete it, and its events are archived again"
         return (
@@ -29,7 +30,7 @@ class Damaged(msgspec.Struct, frozen=True):
 
 
 async def given_way_for(log: StoredLog, name: str) -> int:
-    """How many events of a log are in the archive of that name: all of it is read."""
+    """Return how many events of a log are in the archive of that name. This reads the whole log."""
     found = 0
     for partition in await log.partitions():
         after = 0

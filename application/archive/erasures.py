@@ -1,8 +1,9 @@
-"""What erasures name: what an archive may take, and what it notes of it.
+"""What erasures name: this decides what an archive may take, and what it notes.
 
-Nobody can make the documents of an archived thing again, so an erasure takes them away. Not those that were
-made again before the thing was archived: what is left of it notes the erasures that everybody had handled by
-then. And what one names that somebody has not handled stays in the log until they have.
+Nobody can make the documents of an archived thing again, so an erasure deletes them. It does not delete those
+that were made again before the thing was archived: what is left of the thing notes the erasures that
+everybody had handled by then. A thing that an unhandled erasure names stays in the log until everybody has
+handled that.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -30,10 +31,10 @@ _stored = msgspec.json.Decoder(_Stored)
 
 
 class Named(msgspec.Struct, frozen=True):
-    """Streams that erasures of a tenant name.
+    """The streams that erasures of a tenant name.
 
-    ``handled`` has of each that is named by those that everybody has handled, by key, the version of the last
-    event of the key's erasure; ``open`` are those that others name.
+    ``handled`` has, for each stream that an erasure handled by everybody names, the version of the last event
+    of the key's erasure, by key. ``open`` are the streams that other erasures name.
     """
 
     handled: Mapping[str, Mapping[str, int]]
@@ -41,14 +42,14 @@ class Named(msgspec.Struct, frozen=True):
 
 
 class Erasures:
-    """Those that a log tells of."""
+    """The erasures that a log records."""
 
     def __init__(self, index: IndexReader, log: StoredLog) -> None:
         self._index = index
         self._log = log
 
     async def of(self, tenant: str, *, until: int) -> Named:
-        """Those of a tenant, where everybody has come to a place."""
+        """Return those of a tenant, given the id that everybody has reached."""
         handled: dict[str, dict[str, int]] = {}
         open = set[str]()
         async for entry in self._told(tenant):
@@ -61,7 +62,8 @@ class Erasures:
         return Named(handled, frozenset(open))
 
     async def _told(self, tenant: str) -> AsyncIterator[Entry]:
-        """Its events, by the index, and what it had not come to when it was first asked."""
+        """Yield the events of erasures, by the index, and those that it had not reached when it was first
+        asked."""
         partition = self._log.partition_of(tenant)
         reached = number_of(await self._index.reached(partition))
         wanted, beyond = Wanted(tenant=tenant, topic=ErasureCarriedOut.TOPIC, before_position=reached + 1), 0

@@ -1,6 +1,7 @@
-"""Which things go together: a workflow, its children and all that their steps have asked for or given out.
+"""Which things belong together: a workflow, its children, and everything that their steps have asked for or
+offered.
 
-One of them may still ask another, so they are archived together or not at all.
+One of them may still need another, so they are archived together or not at all.
 """
 
 from array import array
@@ -13,8 +14,8 @@ from application.audit.ports import Indexed, IndexReader, StoredLog, Wanted
 from application.log_copy import Entry
 
 CATEGORIES = ("workflow", "approval", "task", "backfill")
-"""What comes to an end. The streams of jobs, concurrency groups, definitions, delegations and admissions go
-on for as long as there are any: they are not archived."""
+"""The things that end. The streams of jobs, concurrency groups, definitions, delegations and admissions
+continue as long as there are any, so they are not archived."""
 
 _AT_ONCE = 2_000
 
@@ -29,7 +30,7 @@ class Thing:
         """The latest time of its events, in microseconds since 1970."""
 
     def add(self, row: Indexed) -> None:
-        """One more of its events, in the log's order."""
+        """Add one of its events, in the log's order."""
         self.positions.append(row.position)
         self.latest_at = max(self.latest_at, row.at)
 
@@ -42,7 +43,7 @@ class _Ref(msgspec.Struct):
 
 
 class _Payload(msgspec.Struct):
-    """What the first event of a thing tells of the workflow that it is for."""
+    """What the first event of a thing says about the workflow that it is for."""
 
     parent: _Ref | None = None
     step: _Ref | None = None
@@ -59,7 +60,7 @@ _stored = msgspec.json.Decoder(_Stored)
 async def families_of(
     tenant: str, index: IndexReader, log: StoredLog, *, until: int
 ) -> AsyncIterator[Family]:
-    """The tenant's families, of what has happened up to a position and is in no archive yet."""
+    """Yield the tenant's families, of events up to a position that are in no archive yet."""
     things: dict[str, Thing] = {}
     wanted, beyond = Wanted(tenant=tenant, before_position=until + 1), 0
     while rows := await index.page(wanted, beyond=beyond, limit=_AT_ONCE):
@@ -73,7 +74,7 @@ async def families_of(
 
 
 def together(firsts: Sequence[Entry]) -> Sequence[Sequence[str]]:
-    """The streams that go together, by the first event of each."""
+    """Return the streams that belong together, by the first event of each."""
     return _grouped({entry.stream: _above_of(entry) for entry in firsts})
 
 
@@ -85,7 +86,7 @@ def _grouped(above: Mapping[str, str | None]) -> Sequence[Sequence[str]]:
 
 
 async def _above(partition: str, things: Mapping[str, Thing], log: StoredLog) -> dict[str, str | None]:
-    """The stream of the workflow that each is for; what is archived already is left out."""
+    """Return the stream of the workflow that each is for. What is archived already is left out."""
     above: dict[str, str | None] = {}
     for some in _parts(list(things.values())):
         first = {thing.positions[0]: thing.stream for thing in some}
@@ -111,7 +112,8 @@ def _above_of(entry: Entry) -> str | None:
 
 
 def _root(stream: str, above: Mapping[str, str | None]) -> str:
-    """The topmost, also where that is in an archive already: what was for it still goes together."""
+    """Return the topmost stream, also if that is in an archive already: what was for it still belongs
+    together."""
     seen = {stream}
     while (upper := above.get(stream)) is not None and upper not in seen:
         seen.add(upper)

@@ -1,4 +1,4 @@
-"""When a thing has come to an end that it stays at, and what is left to its archive."""
+"""When a thing has ended for good, and what its archive says about it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,10 +8,10 @@ from domain.event import Recorded
 
 
 def is_finished(stream: str, events: Sequence[Recorded]) -> bool:
-    """Whether nothing more is expected of a thing, by all its events.
+    """Return whether nothing more is expected of a thing, given all its events.
 
-    A failed workflow is finished too, although somebody may still retry it, and a step of it may still get
-    its answer: not any more once it is archived.
+    A failed workflow has ended too, although somebody might still retry it, and a step of it might still get
+    its answer. That is no longer possible once it is archived.
     """
     rule = _RULES.get(stream.split("/", 2)[1])
     if rule is None or not events:

@@ -1,1 +1,1 @@
-"""Asking the log, and proving that nobody changed it: see ``docs/audit.md`` and ADR 26."""
+"""Queries the log, and proves that nobody changed it: see ``docs/audit.md`` and ADR 26."""

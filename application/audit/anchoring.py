@@ -1,8 +1,8 @@
-"""Anchors every head that has moved, on a schedule: what one instance at a time does.
+"""Anchors every head that has moved, on a schedule. One instance at a time does this.
 
-An anchor is made and kept beside the log first, then it goes out, into the file and to the broker, and the
-next of its tenant is not made before it is out. So whatever dies in between, the same anchor goes out, if
-need be twice, and never another in its place.
+An anchor is first made and stored beside the log. Then it is published, in the file and through the broker,
+and the tenant's next anchor is not made before that. So whatever crashes in between, the same anchor is
+published, perhaps twice, and never another in its place.
 """
 
 from collections.abc import Sequence
@@ -65,13 +65,15 @@ class Anchoring(PeriodicPart):
         self._in_file: set[str] = set()
         self._published: set[str] = set()
         self.lost_heads = 0
-        """How many anchored heads the log no longer had when their tenants' next ones were, since start."""
+        """How many anchored heads the log no longer had when the tenant was anchored again, since start."""
 
         self.due_at: datetime | None = None
-        """By when all heads are to be anchored again; past where that fails, or another instance does it."""
+        """When all heads must be anchored again. It is in the past if that fails, or if another instance does
+        it."""
 
     async def take_over(self, lease: Lease) -> None:
-        """Learn of anchors that the file has and the store has not: it may be a restored backup."""
+        """Learn the anchors that the file has and the store has not, because the store may be a restored
+        backup."""
         kept = {anchor.tenant_id: anchor for anchor in await self._book.last()}
         unknown = [
             anchor
@@ -84,7 +86,7 @@ class Anchoring(PeriodicPart):
                 await self._book.keep(some, lease)
 
     async def do(self, lease: Lease) -> None:
-        """Anchor, and move on by when that is to be done again."""
+        """Anchor, and set when that must be done again."""
         self.due_at = self.due_at or self._next_due()
         await self.anchor(lease)
         self.due_at = self._next_due()
@@ -96,7 +98,7 @@ class Anchoring(PeriodicPart):
         """Anchor each head that has moved since its last anchor, up to what the log holds now.
 
         Raises:
-            Failure: something outside is away; what was made goes out the next time.
+            Failure: something outside is away; anchors that were made are published the next time.
             LeaseLost: another instance anchors now.
         """
         await self._send(await self._book.waiting(), lease)
@@ -112,7 +114,7 @@ class Anchoring(PeriodicPart):
             await self._send(made, lease)
 
     async def _index_has_come_to(self, partition: str, position: str) -> bool:
-        """Wait for it: a head that is being made again is not the tenant's."""
+        """Wait for the index: while it is being made again, a head in it is not the tenant's."""
         while number_of(await self._index.reached(partition)) < number_of(position):
             if self.is_stopping:
                 return False
@@ -145,7 +147,8 @@ class Anchoring(PeriodicPart):
         return row is not None and row.chain.hex() == anchor.hash
 
     async def _send(self, anchors: Sequence[Anchor], lease: Lease) -> None:
-        """Messages also where the file fails: who keeps them has a proof, and the file gets them later."""
+        """Send messages even if the file fails. Their receivers have a proof, and the file gets the anchors
+        later."""
         without_file: AnchorFileUnavailable | None = None
         for some in _parts(anchors):
             lease.check()

@@ -1,7 +1,7 @@
 """The hash chain over a tenant's events: what is hashed, and how one hash follows from another.
 
-Anybody can compute it anew from the stored bytes alone. ``docs/audit.md`` writes it down for those who would
-check it with a program of their own, so it never changes: another way would be another format.
+Anybody can compute it from the stored bytes alone. ``docs/audit.md`` describes it for people who check it
+with their own program, so it never changes: another way would be another format.
 """
 
 from hashlib import sha256
@@ -41,7 +41,8 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def leaf_of(stream: str, version: int, topic: str, state: bytes) -> bytes:
-    """SHA-256 of what an event is: each part with its size before it, so that no two events read alike."""
+    """Return SHA-256 of what an event is: each part follows its size, so that no two events give the same
+    bytes."""
     name, kind = stream.encode(), topic.encode()
     return sha256(
         b"".join(
@@ -60,37 +61,37 @@ def leaf_of(stream: str, version: int, topic: str, state: bytes) -> bytes:
 
 
 def leaf_of_entry(entry: Entry) -> bytes:
-    """The hash of what an entry is now."""
+    """Return the hash of what an entry is now."""
     return leaf_of(entry.stream, entry.version, entry.topic, entry.state)
 
 
 def leaf_in_log(event: Entry) -> bytes:
-    """The hash of what an event is, or was before it was moved to an archive."""
+    """Return the hash of what an event is, or was before it was moved to an archive."""
     archived = archived_leaf(event.state)
     return leaf_of_entry(event) if archived is None else archived
 
 
 def genesis_of(tenant: str) -> bytes:
-    """What a tenant's first event follows."""
+    """Return the hash that a tenant's first event follows."""
     return sha256(_GENESIS + tenant.encode()).digest()
 
 
 def linked(before: bytes, leaf: bytes) -> bytes:
-    """The hash of the chain with one more event."""
+    """Return the hash of the chain with one more event."""
     return sha256(_LINK + before + leaf).digest()
 
 
 def beginning_of(tenant: str) -> Head:
-    """The head of a tenant that has no event yet."""
+    """Return the head of a tenant that has no event yet."""
     return Head(tenant=tenant, number=0, position=0, chain=genesis_of(tenant))
 
 
 def tenant_of(stream: str) -> str:
-    """Whose a stream is: the first part of its name."""
+    """Return the tenant of a stream: the first part of its name."""
     return stream.partition("/")[0]
 
 
 def link_after(before: Head, event: Entry) -> Link:
-    """The place of the event that comes next."""
+    """Return the place of the event that comes next."""
     leaf = leaf_in_log(event)
     return Link(number=before.number + 1, leaf=leaf, chain=linked(before.chain, leaf))

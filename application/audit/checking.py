@@ -1,8 +1,8 @@
-"""Checks a tenant's chain a stretch at a time, while the service runs: for people who look at the trail.
+"""Checks a tenant's chain in stretches while the service runs, for people who look at the trail.
 
-Each event that the index knows is held against the log, each hash against the one before, and the chain
-against the tenant's last anchor as it is kept beside the log. Whoever can write all three can make them fit:
-only ``audit verify`` with anchors from outside tells that, and what was put into the log behind the index.
+Each event that the index knows is compared with the log, each hash with the one before, and the chain with
+the tenant's last anchor beside the log. Whoever can write all three can make them fit. Only ``audit verify``
+with anchors from outside shows that, and events that were put into the log without the index.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from application.audit.ports import Indexed, IndexReader, StoredLog, Wanted
 from application.log_copy import Entry
 
 AT_ONCE = 1_000
-"""Events that the index is asked for; their bytes are held a full batch at a time."""
+"""How many events the index is asked for. Their bytes are read a full batch at a time."""
 
 
 class NoSuchPlace(LookupError):
@@ -26,7 +26,7 @@ class NoSuchPlace(LookupError):
 
 
 class Flaw(msgspec.Struct, frozen=True):
-    """What is wrong at one number of the chain; ``row`` is what the index knows of the event there."""
+    """What is wrong at one number of the chain. ``row`` is what the index knows of the event there."""
 
     kind: Kind
     number: int
@@ -34,7 +34,7 @@ class Flaw(msgspec.Struct, frozen=True):
 
 
 class Stretch(msgspec.Struct, frozen=True):
-    """What is found from one event of a tenant's to another; ``beyond`` leads on, if there are more."""
+    """What is found from one event of a tenant to another. ``beyond`` leads on, if there are more."""
 
     first: int
     last: int
@@ -43,7 +43,7 @@ class Stretch(msgspec.Struct, frozen=True):
 
 
 class Checking:
-    """Every tenant's chain, each asked about by its own."""
+    """Every tenant's chain. Each query is for one tenant."""
 
     def __init__(self, log: StoredLog, index: IndexReader, anchors: AnchorBook) -> None:
         self._log = log
@@ -51,7 +51,7 @@ class Checking:
         self._anchors = anchors
 
     async def check(self, tenant: str, *, beyond: int, limit: int) -> Stretch:
-        """Up to ``limit`` events after a position, which is that of an event of the tenant's, or 0.
+        """Check up to ``limit`` events after a position, which must be that of an event of the tenant, or 0.
 
         Raises:
             NoSuchPlace: it is not.
@@ -76,7 +76,7 @@ class Checking:
         return Stretch(first, number, flaws, beyond if more else None)
 
     async def _at(self, tenant: str, position: int) -> tuple[int, bytes]:
-        """The chain after the event at a position."""
+        """Return the chain after the event at a position."""
         if not position:
             return 0, genesis_of(tenant)
         row = await self._index.at(tenant, position)

@@ -1,7 +1,7 @@
 """A tenant's events as NDJSON that proves itself: the bytes that are hashed, the hashes, and a signed head.
 
-It is read and encoded some hundred events at a time, by calls that leave nothing open in between, so that it
-costs the same memory however much there is, and holds nothing of the store while its reader is slow.
+It is read and encoded some hundred events at a time, by calls that leave nothing open in between. So its
+memory does not depend on its size, and it blocks nothing in the store while its reader is slow.
 """
 
 import base64
@@ -27,10 +27,10 @@ from domain.values import timestamp
 AT_ONCE = 500
 
 Shows = Callable[[Recorded], dict[str, Any]]
-"""An event as people read it."""
+"""Returns an event as people read it."""
 
 ReadsWithKeys = Callable[[Entry], tuple[Recorded, list[bytes | None]]]
-"""Reads a stored event, and tells the keys of the values that are sealed in it."""
+"""Reads a stored event, and returns the keys of the values that are sealed in it."""
 
 
 class Export:
@@ -53,10 +53,10 @@ class Export:
         self._clock = clock
 
     async def chunks(self, wanted: Wanted) -> AsyncGenerator[bytes, None]:
-        """Some lines at a time: a header, an event each, and the head as it was at the beginning.
+        """Yield some lines at a time: a header, a line per event, and the head as it was at the beginning.
 
-        ``after`` is where the export begins. Of what is not asked for otherwise the hashes alone are told, so
-        that the chain is whole.
+        ``after`` is where the export begins. Events that do not match the other filters are exported as
+        hashes only, so that the chain is complete.
         """
         head, spelled = await self._index.head(wanted.tenant), wanted.spelled
         first, previous = await self._first(wanted, head)
@@ -73,8 +73,8 @@ class Export:
         yield _line({"kind": "head", **self._told(head)})
 
     async def selected(self, tenant: str, positions: Collection[int]) -> AsyncGenerator[bytes, None]:
-        """The same of the events at some positions, with the hashes of all that is between them, and the head
-        as it was after the last of them: what an archive holds."""
+        """Yield the same for the events at some positions, with the hashes of everything between them, and
+        the head as it was after the last of them. This is the content of an archive."""
         partition = self._log.partition_of(tenant)
         first, last = [await self._index.at(tenant, at) for at in (min(positions), max(positions))]
         if first is None or last is None:
@@ -106,7 +106,7 @@ class Export:
         )
 
     async def _first(self, wanted: Wanted, head: Head) -> tuple[Indexed | None, bytes]:
-        """The first event, and the chain's hash before it."""
+        """Return the first event, and the chain's hash before it."""
         from_there = Wanted(tenant=wanted.tenant, after=wanted.after, after_position=wanted.after_position)
         rows = await self._index.page(from_there, beyond=0, limit=1)
         if not rows or rows[0].position > head.position:
@@ -117,7 +117,7 @@ class Export:
     async def _some(
         self, partition: str, rows: Sequence[Indexed], asked: set[int]
     ) -> AsyncGenerator[bytes, None]:
-        """The lines of some rows, in their order."""
+        """Yield the lines of some rows, in their order."""
         async for part in self._log.at(partition, asked):
             until = bisect_right(rows, part.ids[-1], key=lambda row: row.position)
             some, rows = rows[:until], rows[until:]
@@ -182,7 +182,8 @@ def _is_asked(row: Indexed, wanted: Wanted) -> bool:
 
 
 def _leaf(row: Indexed, archive: str | None = None) -> bytes:
-    """The hashes alone; ``archive`` names the file that has the event, if it was asked for and is in one."""
+    """Return only the hashes. ``archive`` names the file that has the event, if it was asked for and is in
+    one."""
     line = {"kind": "leaf", "number": row.number, "leaf": row.leaf.hex(), "hash": row.chain.hex()}
     return _line(line if archive is None else {**line, "archive": archive})
 

@@ -1,4 +1,4 @@
-"""The lines of an export, as they are read again."""
+"""The lines of an export, as they are read back."""
 
 import base64
 import binascii
@@ -12,13 +12,13 @@ import msgspec
 _LARGEST = 2**63 - 1
 
 LONGEST_NAME = 1_000
-"""Characters that are told of the name of a stream or a member, which a file may have made endless."""
+"""How many characters of the name of a stream or a member are shown. A file may have names of any length."""
 
 _MEMBERS_NAMED = 20
 
 
 class Line(msgspec.Struct, rename="camel"):
-    """Any of them; what a kind of line does not have is empty."""
+    """Any line. Fields that a kind of line does not have are empty."""
 
     kind: str
     format: str = ""
@@ -53,7 +53,7 @@ _MEMBERS = {
 
 
 def read_line(text: bytes) -> Line | None:
-    """A line; none where it is none."""
+    """Return a line, or None if the text is none."""
     try:
         return _line.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -61,10 +61,10 @@ def read_line(text: bytes) -> Line | None:
 
 
 def doubtful_members(line: Line, text: bytes) -> list[str]:
-    """What is wrong with the members of a line: some readers would see what was not checked.
+    """Return what is wrong with the members of a line: some readers would see what was not checked.
 
-    Of a member that is there twice one reader takes the first and another the last; one that lines of its
-    kind do not have is shown, and nothing proves it.
+    If a member occurs twice, one reader uses the first and another the last. A member that lines of its kind
+    do not have is shown, and nothing proves it.
     """
     known = _MEMBERS.get(line.kind)
     if known is None:
@@ -86,7 +86,7 @@ def doubtful_members(line: Line, text: bytes) -> list[str]:
 
 
 def _plain(text: bytes) -> dict[str, Any] | None:
-    """The members of a line that is to the byte what an export writes, in which none can be hidden."""
+    """Return the members of a line that is exactly what an export writes. Nothing can be hidden in it."""
     try:
         members: dict[str, Any] = msgspec.json.decode(text)
         return members if msgspec.json.encode(members) == text.rstrip(b"\n") else None
@@ -95,7 +95,7 @@ def _plain(text: bytes) -> dict[str, Any] | None:
 
 
 def _told_apart(text: bytes) -> tuple[dict[str, Any], list[str]]:
-    """The members of a line, and the names that stand more than once in one of its objects.
+    """Return the members of a line, and the names that occur more than once in one of its objects.
 
     Raises:
         ValueError, RecursionError: it is too deep, or has a number that is too long.
@@ -111,7 +111,7 @@ def _told_apart(text: bytes) -> tuple[dict[str, Any], list[str]]:
 
 
 def state_of(line: Line) -> bytes | None:
-    """The bytes that were stored; none where the log had none."""
+    """Return the bytes that were stored, or None if the log had none."""
     if line.state is not None:
         return line.state.encode("utf-8", "surrogatepass")
     if line.state_base64 is None:
@@ -123,7 +123,7 @@ def state_of(line: Line) -> bytes | None:
 
 
 def named(line: Line) -> str:
-    """What to call a line."""
+    """Return how to name a line in a message."""
     if line.kind in ("header", "head"):
         return f"the {line.kind}"
     of = f" ({line.stream[:LONGEST_NAME]} {line.version})" if line.kind == "event" else ""

@@ -1,7 +1,7 @@
-"""Keeps the index beside the log, behind the writes: a follower's log and handler.
+"""Keeps the index beside the log, behind the writes: a follower's log and its handler.
 
-It reads events as they are stored. Under load it looks a few times a second and takes much at once, so that
-those who append pay as little for it as can be: a look costs as much as many events.
+It reads events as they are stored. Under load it reads a few times a second and takes many events at once, so
+that appends are slowed down as little as possible: a read costs as much as many events.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ from domain.interest import EVERYTHING, Interest
 from domain.lease import Lease
 
 NAME = "audit"
-"""Of the follower, its lease and its place among the positions that a query waits for."""
+"""The name of the follower, of its lease, and of its position among those that a query waits for."""
 
 LOOK_EVERY_SECONDS = 0.2
 INDEXED_AT_ONCE = 1000
@@ -46,13 +46,13 @@ class Batch(msgspec.Struct, frozen=True):
     events: Sequence[Recorded]
     position: str
     is_cut: bool
-    """Whether there may be more behind it at once."""
+    """Whether there may be more behind it now."""
     weight: int
-    """What it costs to remember them, in ordinary events."""
+    """What it costs to remember them, counted in ordinary events."""
 
 
 class LogAsStored:
-    """The log as the follower reads it."""
+    """The log as this follower reads it."""
 
     def __init__(self, store: EventStore, stored: StoredLog) -> None:
         self._store = store
@@ -61,15 +61,16 @@ class LogAsStored:
 
     @property
     def epoch(self) -> int:
-        """Nothing is remembered of what events say."""
+        """Always 0, because the content of events is not remembered."""
         return 0
 
     async def partitions(self) -> Sequence[str]:
-        """The partitions of the log."""
+        """Return the partitions of the log."""
         return await self._store.partitions()
 
     async def read(self, partition: str, after: str | None, limit: int) -> Batch | None:
-        """The next events after a position; nothing when there are none, or were but few a moment ago."""
+        """Return the next events after a position, or None if there are none, or were only a few a moment
+        ago."""
         now = anyio.current_time()
         if now < self._rests_until.get(partition, 0.0):
             return None
@@ -93,7 +94,7 @@ class LogAsStored:
         return await self._store.count_after(partition, after)
 
     def subscribe(self, wants: Interest) -> "_Unhurried":
-        """Be woken now and then while something is appended."""
+        """Return an alarm that goes off now and then while something is appended."""
         return _Unhurried(self._store.subscribe(), self._hurry)
 
     def _hurry(self) -> None:
@@ -101,7 +102,7 @@ class LogAsStored:
 
 
 class Indexing:
-    """A follower's handler: adds what was appended to the index."""
+    """A follower's handler that adds new events to the index."""
 
     name = NAME
     wants = EVERYTHING
@@ -111,20 +112,21 @@ class Indexing:
         self._index = index
 
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
-        """Add them, and the position after them, all or nothing."""
+        """Add events, and the position after them, all or none."""
         added = [recorded for recorded in events if isinstance(recorded, AsStored)]
         newest = added[-1]
         position = position_of(newest.noted.entry.id, newest.stream, newest.version)
         await self._index.put(newest.partition, [each.noted for each in added], position, lease)
 
     async def start_over(self) -> None:
-        """The log is another one than that which was indexed; anchors outside tell whether that is right."""
+        """Delete the index, because the log is not the one that was indexed. Anchors outside show whether
+        that is right."""
         log.error("audit_index_made_anew", why="the last event that it knew is not in the log any more")
         await self._index.clear()
 
 
 class IndexPosition:
-    """How far the index has come is kept within it."""
+    """The position up to which the index is complete, which is stored in the index itself."""
 
     passed_seconds = 1.0
 
@@ -132,23 +134,23 @@ class IndexPosition:
         self._index = index
 
     async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
-        """The position after the last event that was added."""
+        """Return the position after the last event that was added."""
         return await self._index.reached(partition)
 
     async def load_all(
         self, follower: str, partitions: Sequence[str], lease: Lease
     ) -> Mapping[str, str | None]:
-        """The position in each of some partitions: an index that is made is of the one."""
+        """Return the position in each of some partitions. An index beside the log has one partition."""
         return {partition: await self.load(follower, partition, lease) for partition in partitions}
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
-        """It was saved with what was added."""
+        """Do nothing: the position was saved with the events."""
 
     async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
-        """They were saved with what was added."""
+        """Do nothing: the positions were saved with the events."""
 
     async def forget(self, follower: str, partitions: Sequence[str], lease: Lease) -> None:
-        """It was forgotten with what was added: see :meth:`Indexing.start_over`."""
+        """Do nothing: the position was deleted with the events, see :meth:`Indexing.start_over`."""
 
 
 class _Unhurried:
@@ -168,7 +170,8 @@ class _Unhurried:
         self._now = anyio.Event()
 
     def reset(self) -> None:
-        """Nothing: who rests looks and finds nothing, so what came before the look is still to be heard."""
+        """Do nothing: a follower that rests reads and finds nothing, so what came before that read still has
+        to wake it."""
 
     def wake(self) -> None:
         """End a wait now, and let nobody rest."""
@@ -177,7 +180,7 @@ class _Unhurried:
         self._appends.wake()
 
     def close(self) -> None:
-        """Stop being woken."""
+        """End the subscription."""
         self._appends.close()
 
 

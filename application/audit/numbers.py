@@ -1,11 +1,12 @@
-"""Finds an event by its number in its tenant's chain: a log that has moved may have it elsewhere."""
+"""Finds an event by its number in its tenant's chain. A log that was moved may have it at another
+position."""
 
 from application.audit.ports import Indexed, IndexReader
 
 
 async def numbered(index: IndexReader, tenant: str, number: int) -> Indexed | None:
-    """What is kept of a tenant's event with a number. The index is by positions, which grow with the
-    numbers: so it is asked again and again, each time for half of what is left."""
+    """Return the index's row for a tenant's event with a number. The index is ordered by position, which
+    grows with the number, so this is a binary search."""
     low, high = 1, (await index.head(tenant)).position
     while low <= high:
         middle = (low + high) // 2

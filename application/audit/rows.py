@@ -1,4 +1,4 @@
-"""From stored events to the rows of the index."""
+"""Makes the rows of the index from stored events."""
 
 from collections.abc import Iterable, Iterator, MutableMapping
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ class _Sealed(msgspec.Struct, frozen=True):
 
 
 class _State(msgspec.Struct, frozen=True):
-    """Of the stored state, what the index keeps; a payload of whatever version is passed over unread."""
+    """What the index needs of the stored state. A payload of any version is skipped unread."""
 
     at: datetime
     meta: _Meta
@@ -30,7 +30,7 @@ class _State(msgspec.Struct, frozen=True):
 
 
 _LONGEST = 500
-"""Characters of what can be asked for: PostgreSQL has an index that takes 2,704 bytes, which may be four a
+"""The most characters of an indexed value: PostgreSQL's index accepts 2,704 bytes, up to four per
 character."""
 
 _NOTHING = _State(datetime(1970, 1, 1, tzinfo=UTC), _Meta())
@@ -39,7 +39,8 @@ _decoder = msgspec.json.Decoder(_State)
 
 
 def noted(entry: Entry) -> Noted:
-    """An event with what is kept of it. One that is damaged is kept too: it is there, and it is hashed."""
+    """Return an event with its values for the index. A damaged event is indexed too, because it exists and is
+    hashed."""
     if (left := left_of(entry.state)) is not None:
         return Noted(
             entry, left.actor, left.correlation_id, left.causation_id, microseconds(left.at), left.keys
@@ -62,17 +63,18 @@ def noted(entry: Entry) -> Noted:
 
 
 def _askable(text: str) -> str:
-    """A text as every store's index takes it: what somebody has sent must not stop the others' trail."""
+    """Return a text as every store's index accepts it. What somebody has sent must not stop the others'
+    trail."""
     return text[:_LONGEST].replace("\0", "\ufffd")
 
 
 def sealed_in(events: Iterable[Noted]) -> set[tuple[str, str]]:
-    """Which keys' values stand in which streams."""
+    """Return which keys seal values in which streams."""
     return {(key, event.entry.stream) for event in events for key in event.keys}
 
 
 def rows_after(heads: MutableMapping[str, Head], events: Iterable[Noted]) -> Iterator[Indexed]:
-    """The rows of events in the log's order; ``heads`` go on with them."""
+    """Yield the rows of events in the log's order, and advance ``heads`` with them."""
     for event in events:
         entry = event.entry
         tenant = tenant_of(entry.stream)

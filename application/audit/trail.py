@@ -1,4 +1,4 @@
-"""Asking a tenant's events: pages of them, and what led to what."""
+"""Queries a tenant's events: pages of them, and what led to what."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -20,14 +20,14 @@ Reads = Callable[[Entry], Recorded]
 """Reads a stored event, in the payload's present version."""
 
 MOST_IN_A_TREE = 1_000
-"""Events, or as many as go into a page."""
+"""The most events, or as many as fit in a page."""
 
 DEEPEST = 100
-"""Beyond it a branch is cut: readers of JSON do not go any depth."""
+"""Branches are cut below this depth, because readers of JSON do not accept any depth."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """An event of the trail: what the index keeps of it, and what the log has in its place."""
+    """An event of the trail: its row in the index, and what the log has in its place."""
 
     indexed: Indexed
     entry: Entry | None
@@ -35,7 +35,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_intact(self) -> bool:
-        """Whether the log still has what was indexed, or its hash where it is in an archive."""
+        """Whether the log still has what was indexed, or its hash if it is in an archive."""
         entry = self.entry
         return (
             entry is not None
@@ -45,7 +45,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some events; ``beyond`` leads on, if there are more."""
+    """Some events. ``beyond`` leads on, if there are more."""
 
     events: Sequence[Found]
     total: int
@@ -53,16 +53,16 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Branch(msgspec.Struct):
-    """An event, and those that it led to."""
+    """An event, and the events that it led to."""
 
     event: Found
     children: "list[Branch]"
     is_cut: bool = False
-    """Whether it led to more than is told."""
+    """Whether it led to more than is shown."""
 
 
 class Tree(msgspec.Struct, frozen=True):
-    """What led to what under one correlation id; of ``total`` events the first thousand."""
+    """What led to what under one correlation id: of ``total`` events the first thousand."""
 
     roots: Sequence[Branch]
     total: int
@@ -70,7 +70,7 @@ class Tree(msgspec.Struct, frozen=True):
 
 
 class Trail:
-    """The events of every tenant, each asked for by its own."""
+    """The events of every tenant. Each query is for one tenant."""
 
     def __init__(self, log: StoredLog, index: IndexReader, anchors: AnchorBook, reads: Reads) -> None:
         self._log = log
@@ -79,8 +79,8 @@ class Trail:
         self._reads = reads
 
     async def page(self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False) -> Page:
-        """Up to ``limit`` events after a position, or a full page; against the log's order, before it, or
-        from the end on."""
+        """Return up to ``limit`` events after a position, or a full page; against the log's order, those
+        before it, or from the end on."""
         if newest_first:
             rows = await self._rows(_up_to(wanted, beyond), beyond=0, limit=limit + 1, newest_first=True)
         else:
@@ -90,9 +90,10 @@ class Trail:
         return Page(found, total, found[-1].indexed.position if len(found) < len(rows) else None)
 
     async def tree(self, tenant: str, correlation_id: str) -> Tree:
-        """The events of a correlation id, each below the one that caused it.
+        """Return the events of a correlation id, each below the one that caused it.
 
-        What was caused by a request or a message is a root, and so is an event whose cause is not among them.
+        An event that a request or a message caused is a root, and so is an event whose cause is not among
+        them.
         """
         wanted = Wanted(tenant=tenant, correlation_id=correlation_id)
         rows = await self._rows(wanted, beyond=0, limit=MOST_IN_A_TREE)
@@ -117,7 +118,7 @@ class Trail:
         return Tree(roots, total, shown)
 
     async def head(self, tenant: str) -> tuple[Head, str]:
-        """The end of a tenant's chain, and the position in the log after the event there."""
+        """Return the end of a tenant's chain, and the log's position after that event."""
         head = await self._index.head(tenant)
         newest = await self._index.at(tenant, head.position)
         if newest is None:
@@ -125,14 +126,14 @@ class Trail:
         return head, position_of(newest.position, newest.stream, newest.version)
 
     async def anchor(self, tenant: str) -> Anchor | None:
-        """The tenant's last anchor."""
+        """Return the tenant's last anchor."""
         return await self._anchors.of(tenant)
 
     async def _rows(
         self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False
     ) -> Sequence[Indexed]:
-        """A page out of those of each spelling: a store that is asked for several values at once walks past
-        everything to keep the log's order."""
+        """Return a page from those of each spelling. A store that is asked for several values at once would
+        read everything to keep the log's order."""
         pages = [
             await self._index.page(each, beyond=beyond, limit=limit, newest_first=newest_first)
             for each in wanted.spelled
@@ -145,8 +146,8 @@ class Trail:
     async def _found(
         self, tenant: str, rows: Sequence[Indexed], *, newest_first: bool = False
     ) -> list[Found]:
-        """The first of them, up to the one that makes a page full. The log is read in its own order: of a
-        page against it the last are kept."""
+        """Return the first of them, up to the one that fills a page. The log is read in its own order, so for
+        a page against it the last ones are kept."""
         partition = self._log.partition_of(tenant)
         entries = OrderedDict[int, Entry | None]()
         size = 0
@@ -180,7 +181,8 @@ def _up_to(wanted: Wanted, position: int) -> Wanted:
 
 
 def _found(row: Indexed, entry: Entry | None, reads: Reads) -> Found:
-    """What stands in an event's place; what is of another tenant, or cannot be read, is not shown."""
+    """Return what is in an event's place. An event of another tenant, or one that cannot be read, is not
+    shown."""
     recorded = None
     if entry is not None and (entry.stream, entry.version) == (row.stream, row.version):
         try:

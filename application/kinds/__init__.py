@@ -1,4 +1,4 @@
-"""The kinds of steps that a definition can be made of. A new one is a module here and a line below."""
+"""The kinds of steps that a definition can have. A new one is a module here and a line below."""
 
 from collections.abc import Mapping
 

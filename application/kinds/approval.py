@@ -1,6 +1,6 @@
-"""``approval``: a person decides, and the step's result is the decision. It has no parameters.
+"""``approval``: people decide, and the step's result is their decision. It has no parameters.
 
-What is to be decided stands in the step's ``input``; one that is not decided in the step's time fails it.
+The step's ``input`` says what is to be decided. If nobody decides in the step's time, the step fails.
 """
 
 from application.kinds.kind import StepKind, parameters

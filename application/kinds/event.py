@@ -1,7 +1,7 @@
-"""``event``: publish a message, and take another for its answer.
+"""``event``: send a message, and wait for another as its answer.
 
-Without ``replies`` the answers are those that the wire contract knows. ``correlation`` tells replies to
-several steps of a workflow apart.
+Without ``replies`` the answers are those of the wire contract. ``correlation`` distinguishes replies to
+several steps of a workflow.
 """
 
 from collections.abc import Collection

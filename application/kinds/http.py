@@ -1,9 +1,9 @@
-"""``http``: call one of the services beside this one.
+"""``http``: call one of the neighbouring services.
 
-``path`` may name members of the step's input in braces: ``/api/v1/deals/{dealId}/score``. ``query`` names
-those that are its query, ``body`` those that are sent as JSON; ``all``, and for POST, PUT and PATCH silence
-too, are those that are nowhere else. With ``accepted`` a 202 means that the answer comes later: as a message
-of one of ``replies``, or by hand.
+``path`` may name members of the step's input in braces: ``/api/v1/deals/{dealId}/score``. ``query`` names the
+members that form the query, ``body`` those that are sent as JSON; ``all``, which is the default for POST, PUT
+and PATCH, means those that are not used elsewhere. With ``accepted`` a 202 means that the answer comes later:
+as one of the ``replies``, or by hand.
 """
 
 import re
@@ -21,7 +21,7 @@ SERVICES = (
     "recommendations",
     "adaptive_learning",
 )
-"""The services that may be called, as the settings name them."""
+"""The services that may be called, by their names in the settings."""
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 

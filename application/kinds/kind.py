@@ -1,4 +1,4 @@
-"""What a kind of step is to a definition: its name, and what its parameters may be."""
+"""What a kind of step is for a definition: its name, and its parameters."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
@@ -15,21 +15,20 @@ Parameters = Mapping[str, Any]
 
 
 class MoreRules(Protocol):
-    """What a schema cannot say of parameters. Of those that do not keep to it something may be missing, and
-    is ``None`` where it is of another sort.
-    """
+    """Rules on parameters that a schema cannot express. Parameters that do not fit the schema may be missing,
+    or ``None``."""
 
     def __call__(self, parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
-        """The faults, each with its field below ``parameters``."""
+        """Return the faults, each with its field below ``parameters``."""
         ...
 
 
 class StepKind(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of step.
 
-    ``schema`` is the JSON Schema of its parameters; ``looks`` tells of some what they look like, in place of
-    a pattern that they do not match. ``timeout_seconds`` is how long a step waits for its
-    answer where its definition does not say; nothing for as long as it takes.
+    ``schema`` is the JSON Schema of its parameters. ``looks`` describes the form of some, instead of a
+    pattern that they do not match. ``timeout_seconds`` is how long a step waits for its answer if its
+    definition does not say; None means as long as it takes.
     """
 
     name: str
@@ -39,7 +38,8 @@ class StepKind(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: float | None = DEFAULT_STEP_TIMEOUT_SECONDS
 
     def faults(self, parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
-        """What is wrong with a step's parameters; ``input_names`` are the names that its input maps."""
+        """Return what is wrong with a step's parameters. ``input_names`` are the names that its input
+        maps."""
         faults = [self._told(fault, parameters) for fault in value_faults(self.schema, parameters, "")]
         if self.more is None:
             return faults
@@ -61,14 +61,14 @@ class StepKind(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _holds(fault: Fault, field: str) -> bool:
-    """Whether a fault is of a field, or of something that it is a part of."""
+    """Return whether a fault is of a field, or of something that contains it."""
     return not fault.field or field == fault.field or field.startswith((f"{fault.field}.", f"{fault.field}["))
 
 
 def parameters(
     properties: Mapping[str, Any], *, required: Collection[str] = (), **more: Any
 ) -> Mapping[str, Any]:
-    """The schema of parameters with these members and no others."""
+    """Return the schema of parameters with these members and no others."""
     schema = {
         "type": "object",
         "properties": dict(properties),
@@ -81,7 +81,7 @@ def parameters(
 
 
 MESSAGE_TYPE = {"type": "string", "maxLength": 255, "pattern": r"^[a-z_]+(\.[a-z_]+)*$"}
-"""The type of a message, which is its routing key as well (wire contract, section 1)."""
+"""The type of a message, which is also its routing key (wire contract, section 1)."""
 
 MESSAGE_TYPE_LOOKS = (
     "must be a message type: lower-case letters and _, joined by dots, at most 255 characters"

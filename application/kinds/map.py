@@ -1,4 +1,5 @@
-"""``map``: a step for each element of a list. Its ``map`` says which and what; it has no parameters."""
+"""``map``: a step for each element of a list. Its ``map`` says which list, and what to do. It has no
+parameters."""
 
 from application.kinds.kind import StepKind, parameters
 from domain.definition import MAP as NAME

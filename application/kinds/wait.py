@@ -1,4 +1,5 @@
-"""``wait``: for some ``seconds``, ``until`` the time that a member of the input holds, or an ``event``."""
+"""``wait``: for some ``seconds``, ``until`` the time that a member of the input holds, or for an
+``event``."""
 
 from collections.abc import Collection
 

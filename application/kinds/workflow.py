@@ -1,4 +1,4 @@
-"""``workflow``: start another, and wait for its end unless ``await`` is false."""
+"""``workflow``: start another workflow, and wait for its end unless ``await`` is false."""
 
 from application.kinds.kind import StepKind, parameters
 from domain import definition_rules
