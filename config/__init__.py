@@ -1,1 +1,1 @@
-"""Settings, and the one place where everything is put together."""
+"""The settings, and the composition root, where everything is put together."""

@@ -1,8 +1,8 @@
-"""Takes over approvals that the platform's former service has left pending, beside a service or without one.
+"""Takes over approvals that the platform's former service has left pending, whether or not this service runs.
 
-Each is asked for here, in one append and under its own id, as if it came by ``hitl.approval.requested``. Its
-stream knows a repeat, so that whoever kills the command repeats it, and two of them do no harm. The document
-is the projection's, which puts its own in the place of the former one.
+Each approval is requested here, in one append and under its own id, as if it came by
+``hitl.approval.requested``. Its stream recognizes a repeat, so a command that was killed can be run again,
+and two of them do no harm. The projection replaces the former document by its own.
 """
 
 from collections import Counter
@@ -40,16 +40,16 @@ Left = Mapping[str, Any]
 
 
 class NotAllTakenOver(CannotStart):
-    """Some could not be; each was named."""
+    """Some approvals could not be taken over. Each was named."""
 
 
 async def adopt(settings: Settings, *, dry_run: bool) -> None:
-    """Take over every approval that is pending and no log of ours has made, of all tenants, and say what
-    became of each; or only say so.
+    """Take over every pending approval that no log of ours has made, of all tenants, and print what became of
+    each; with ``dry_run`` only print it.
 
     Raises:
-        NotAllTakenOver: a document is not what the contract says.
-        CannotStart: a store is of no use, or went away.
+        NotAllTakenOver: a document is not as the contract says.
+        CannotStart: a store cannot be used, or went away.
     """
     if not settings.cosmos_db.endpoint:
         raise CannotStart("cosmos_db.endpoint is not set: the previous service stored its approvals there")
@@ -86,7 +86,7 @@ async def _left_in(database: CosmosDatabase, settings: Settings) -> AsyncIterato
 
 
 class TakingOver:
-    """What becomes of each document, told as it comes."""
+    """Handles one document after the other, and prints the outcome of each."""
 
     def __init__(self, settings: Settings, store: EventStore, *, dry_run: bool) -> None:
         approvals = build_approvals(settings)
@@ -100,7 +100,7 @@ class TakingOver:
         self.refused = 0
 
     async def take(self, document: Left) -> None:
-        """One document; only one that is pending is looked into.
+        """Handle one document. Only a pending one is examined.
 
         Raises:
             StoreUnavailable: it may or may not have been taken over.
@@ -124,14 +124,14 @@ class TakingOver:
             click.echo(f"{self._taken}: {name}")
 
     async def _ask(self, command: RequestApproval) -> bool:
-        """Whether that is new here."""
+        """Return whether the approval is new here."""
         if not self._dry_run:
             return bool((await self._handlers.request_approval(command)).new)
         stream = approval_stream(command.meta.tenant, command.approval_id)
         return not (await self._store.read_stream(stream, after=0, limit=1)).events
 
     def told(self) -> Iterator[str]:
-        """What came of all of them."""
+        """Yield the summary."""
         became = [f"{what}: {count}" for what, count in sorted(self._became.items())]
         yield "; ".join(became) or "there is nothing to take over"
         if self._not_kept:

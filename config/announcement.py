@@ -1,4 +1,4 @@
-"""What is on, what is off, and why: told once, at start-up."""
+"""Logs at the start what is on, what is off, and why."""
 
 import socket
 
@@ -22,7 +22,7 @@ log = structlog.get_logger("startup")
 
 
 def announce(container: Container, listener: socket.socket) -> None:
-    """One line a part."""
+    """Log one line per part."""
     settings = container.settings
     host, port = listener.getsockname()[:2]
     if left_out := [role for role in ROLES if role not in settings.service.roles]:
@@ -68,7 +68,7 @@ def announce(container: Container, listener: socket.socket) -> None:
 
 
 def _announce_privacy(settings: Settings) -> None:
-    """Whether personal fields are sealed, and where the key over all keys is."""
+    """Log whether personal fields are sealed, and where the master key is."""
     if settings.privacy.master_key.get_secret_value():
         log.info("privacy", on="personal fields are sealed; the master key is privacy.master_key")
     elif (file := master_key_file_of(settings)) is not None:
@@ -79,7 +79,7 @@ def _announce_privacy(settings: Settings) -> None:
 
 
 def announce_approvals(settings: Settings, approvals: ApprovalParts) -> None:
-    """Whose policies there are, where groups come from, and who is kept from approving."""
+    """Log which policies there are, where groups come from, and who may not approve."""
     told = {
         "policies": _policies(settings, approvals),
         "groups": _groups(settings, approvals),
@@ -147,7 +147,7 @@ def _announce_jobs(container: Container) -> None:
 
 
 def _way_of(settings: Settings, job: JobDefinition) -> dict[str, str]:
-    """Where the triggers of a job go that does not go by those of the platform."""
+    """Return where the triggers of a job go, if not where the platform's do."""
     if job.message_type == JOB_TRIGGER:
         return {}
     queue = settings.batch_jobs.queues.get(job.message_type)

@@ -1,4 +1,4 @@
-"""What approvals stand on: each tenant's terms, and who is in which group."""
+"""What approvals need: each tenant's terms, and who is in which group."""
 
 import msgspec
 
@@ -19,22 +19,22 @@ _FILE = ("approvals", "file")
 
 
 class ApprovalParts(msgspec.Struct, frozen=True):
-    """The terms and the directory; ``file`` is what they are read from, if there is one."""
+    """The terms and the directory. ``file`` is what they are read from, if there is one."""
 
     terms: ApprovalTerms
     directory: Directory
     file: LiveApprovals | None
 
     def wrong(self) -> str | None:
-        """What is wrong with the file now, if anything is."""
+        """Return what is wrong with the file now, if anything is."""
         return self.file.wrong() if self.file else None
 
 
 def build_approvals(settings: Settings) -> ApprovalParts:
-    """Both, as the settings have them.
+    """Build both from the settings.
 
     Raises:
-        WrongSettings: the file cannot be read, or is bad; with every fault.
+        WrongSettings: the file cannot be read, or is invalid; with every fault.
     """
     file = approvals_file(settings)
 
@@ -53,10 +53,10 @@ def build_approvals(settings: Settings) -> ApprovalParts:
 
 
 def approvals_file(settings: Settings) -> LiveApprovals | None:
-    """What each tenant has laid down, if that is anywhere.
+    """Return the file with each tenant's terms, if one is configured.
 
     Raises:
-        WrongSettings: the file cannot be read, or is bad; with every fault.
+        WrongSettings: the file cannot be read, or is invalid; with every fault.
     """
     path = settings.approvals.file
     if path is None:

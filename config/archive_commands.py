@@ -1,4 +1,5 @@
-"""Moves what is finished into archives, and back: over which stores, and what is said about it."""
+"""The commands that move what has ended into archives, and back: which stores they use, and what they
+print."""
 
 import getpass
 from collections.abc import Mapping, Sequence
@@ -59,13 +60,13 @@ async def archive(
     dry_run: bool,
     public_keys: Sequence[Path] = (),
 ) -> None:
-    """Move the finished things whose last event is older than that to files in a folder.
+    """Move things whose last event is older than that to files in a folder.
 
-    Without a signing key the files are written all the same, so that a cron job goes on that was set up so;
-    but that is told first, since nothing else has what is in them.
+    Files are also written without a signing key, so that an existing cron job continues. This is said first,
+    because nothing else has what is in them.
 
     Raises:
-        CannotStart: a store or the folder is of no use, a file is not what was written, or a tenant's
+        CannotStart: a store or the folder cannot be used, a file is not what was written, or a tenant's
             events are not.
     """
     if out is None and not dry_run:
@@ -106,7 +107,7 @@ async def restore(settings: Settings, files: Sequence[Path], public_keys: Sequen
     """Put the events of archives back into the log.
 
     Raises:
-        CannotStart: the store is of no use, or a file is not as it was written.
+        CannotStart: the store cannot be used, or a file is not as it was written.
     """
     async with AsyncExitStack() as stack:
         archiving = await _opened(settings, stack, public_keys, alone=True)
@@ -143,7 +144,8 @@ async def _tell_plan(archiving: Archiving, order: Order) -> None:
 
 
 def _tell_held_back(archiving: Archiving) -> None:
-    """No failure: the next run takes what is followed by then."""
+    """Print what followers hold back. This is no failure: the next run archives what has been followed by
+    then."""
     beyond: dict[str, int] = {}
     for behind in archiving.held_back.values():
         beyond[behind.by] = beyond.get(behind.by, 0) + behind.events
@@ -199,17 +201,18 @@ def _over(
 
 
 def _read(entry: Entry) -> Recorded:
-    """As it reads without a key."""
+    """Read an event without its keys."""
     return read_with(StoredEvent(entry.stream, entry.version, entry.topic, entry.state), [])[0]
 
 
 def _read_sealed(entry: Entry) -> tuple[Recorded, list[bytes | None]]:
-    """What is erased one day must not be in a file in clear, nor what opens it."""
+    """Read an event without its keys, because neither what is erased one day nor the key to it may be in a
+    file in clear."""
     return _read(entry), []
 
 
 def documents_of(projections: Sequence[Projection], events: Sequence[Recorded]) -> dict[str, list[str]]:
-    """The ids of the documents that events make, by container."""
+    """Return the ids of the documents that events make, by container."""
     made: dict[str, list[str]] = {}
     for projection in projections:
         ids = {id: None for recorded in events for id in projection.reads(recorded.event)}
@@ -226,9 +229,11 @@ def _finished(events: Sequence[Entry]) -> bool:
 
 
 async def _archive_log(settings: Settings, stack: AsyncExitStack, *, alone: bool) -> ArchiveLog:
-    """In SQLite something is changed ``alone``: a service remembers streams, and is not told.
+    """Open the log to archive from. A change in SQLite has to be made ``alone``, because a service remembers
+    streams, and is not told.
 
-    Documents of the command's own folder are followed too, unless they are from before Cosmos DB.
+    Followers of documents in the command's own folder count too, unless these are from before Cosmos DB was
+    used.
     """
     url = settings.storage.effective_event_store_url.get_secret_value()
     if settings.storage.is_in_cosmos:
@@ -253,7 +258,7 @@ async def _archive_log(settings: Settings, stack: AsyncExitStack, *, alone: bool
 
 
 def _opened_files(files: Sequence[Path], stack: AsyncExitStack) -> list[SqliteDatabase]:
-    """Those of some files that there are."""
+    """Open those of some files that exist."""
     opened = [SqliteDatabase(file, synchronous="FULL") for file in filter(archive_file.is_there, files)]
     for database in opened:
         stack.callback(database.close)

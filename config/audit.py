@@ -1,4 +1,4 @@
-"""What signs the heads of the audit trail, and where they go."""
+"""What signs the heads of the audit trail, and where they are sent."""
 
 from pathlib import Path
 
@@ -26,10 +26,10 @@ NO_SIGNING_KEY = "neither audit.signing_key nor audit.signing_key_file is set"
 
 
 def signer_of(settings: Settings) -> Ed25519Signer | None:
-    """The key that is configured, if one is.
+    """Return the configured key, if there is one.
 
     Raises:
-        WrongSettings: it cannot be read, or is of no use; or there are two.
+        WrongSettings: it cannot be read, or cannot be used; or there are two.
     """
     pem, file = settings.audit.signing_key.get_secret_value().encode(), settings.audit.signing_key_file
     if pem and file is not None:
@@ -51,14 +51,14 @@ def signer_of(settings: Settings) -> Ed25519Signer | None:
 
 
 def anchor_file_of(settings: Settings) -> Path | None:
-    """Where anchors are kept; nowhere where messages are to do."""
+    """Return where anchors are stored, or None if only messages are sent."""
     if settings.audit.anchor_file == NO_FILE:
         return None
     return settings.audit.anchor_file or settings.storage.data_dir / ANCHORS
 
 
 def build_trail(stores: Stores, signer: Ed25519Signer | None, clock: Clock) -> tuple[Trail, Checking, Export]:
-    """What answers questions about the trail, what checks it, and what exports it."""
+    """Build what queries the trail, what checks it, and what exports it."""
     log, index, anchors, store = (
         stores.audit.log,
         stores.audit.index,
@@ -75,7 +75,7 @@ def build_trail(stores: Stores, signer: Ed25519Signer | None, clock: Clock) -> t
 def build_anchoring(
     settings: Settings, stores: Stores, signer: Ed25519Signer, publisher: Publisher, clock: Clock
 ) -> Anchoring:
-    """The part that anchors."""
+    """Build the part that anchors."""
     file = anchor_file_of(settings)
     return Anchoring(
         stores.event_store,

@@ -1,4 +1,4 @@
-"""The command line's proofs: what is read, and what is said about it."""
+"""The commands that prove the audit trail: what they read, and what they print."""
 
 import gzip
 import os
@@ -47,7 +47,7 @@ from interfaces.rest.audit import shown_around, shown_event
 def verify_export_file(
     file: Path, public_keys: Sequence[Path], anchors: Sequence[Path], *, as_json: bool
 ) -> bool:
-    """Check an export, and print what is found; whether that is nothing.
+    """Check an export, and print the findings. Return whether there are none.
 
     Raises:
         CannotStart: a file cannot be read, or is something else.
@@ -68,7 +68,7 @@ def verify_export_file(
 async def verify_live(
     settings: Settings, public_keys: Sequence[Path], anchors: Sequence[Path], *, as_json: bool
 ) -> bool:
-    """Check the configured store, and print what is found; whether that is nothing.
+    """Check the configured store, and print the findings. Return whether there are none.
 
     Raises:
         CannotStart: the store or a file cannot be read.
@@ -107,10 +107,10 @@ async def verify_live(
 async def export_events(
     settings: Settings, tenant: str, out: Path | None, filters: Mapping[str, str]
 ) -> None:
-    """Write a tenant's events to a file or to the standard output.
+    """Write a tenant's events to a file or to standard output.
 
     Raises:
-        CannotStart: the store cannot be read, the file not written, or a time or position is none.
+        CannotStart: the store cannot be read, the file cannot be written, or a time or position is invalid.
     """
     after, before = filters.get("after"), filters.get("before")
     wanted = Wanted(
@@ -143,7 +143,7 @@ async def export_events(
 
 
 async def show_heads(settings: Settings, tenant: str | None, *, as_json: bool) -> None:
-    """Print where chains end.
+    """Print where each tenant's hash chain ends.
 
     Raises:
         CannotStart: the store cannot be read.
@@ -171,10 +171,10 @@ async def show_heads(settings: Settings, tenant: str | None, *, as_json: bool) -
 
 
 def make_key(file: Path) -> None:
-    """Make a key, which only its owner can read, and its public key beside it; none is overwritten.
+    """Create a key that only its owner can read, and its public key beside it. No file is overwritten.
 
     Raises:
-        CannotStart: a file is there already, cannot be written, or is called as the public key is to be.
+        CannotStart: a file exists already, cannot be written, or has the name that the public key should get.
     """
     public = file.with_suffix(".pub")
     if file == public:
@@ -196,7 +196,7 @@ def make_key(file: Path) -> None:
 
 
 async def reading(settings: Settings, stack: AsyncExitStack) -> ReadsWithKeys:
-    """How stored events of the configured store are read, with its personal keys.
+    """Return what reads stored events of the configured store with its personal keys.
 
     Raises:
         CannotStart, StoreUnavailable: the keys cannot be had.
@@ -227,7 +227,7 @@ def _stored(entry: Entry) -> StoredEvent:
 
 
 def anchor_files(given: Sequence[Path]) -> Iterator[Path]:
-    """The files that are given, and those in folders that are.
+    """Yield the given files, and those in the given folders.
 
     Raises:
         CannotStart: a folder cannot be read.
@@ -240,7 +240,7 @@ def anchor_files(given: Sequence[Path]) -> Iterator[Path]:
 
 
 def public_keys_in(files: Sequence[Path]) -> dict[str, Ed25519Verifier]:
-    """The keys in files, by their ids.
+    """Return the keys in files, by their ids.
 
     Raises:
         CannotStart: a file cannot be read, or has none.
@@ -257,7 +257,7 @@ def public_keys_in(files: Sequence[Path]) -> dict[str, Ed25519Verifier]:
 
 
 def _lines_of(file: Path) -> Iterator[bytes]:
-    """A packed file may turn out to be damaged at any line: then nothing is told of it."""
+    """Yield lines. A compressed file may turn out to be damaged at any line; then no findings are printed."""
     try:
         with cast(BinaryIO, gzip.open(file)) if file.suffix == ".gz" else file.open("rb") as opened:
             yield from lines_in(opened)

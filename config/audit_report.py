@@ -1,4 +1,4 @@
-"""What a verification found, as it is told on the terminal or in JSON."""
+"""Prints what a verification found, on the terminal or in JSON."""
 
 import click
 import msgspec
@@ -11,7 +11,7 @@ _UNPROVEN_SHOWN = 20
 
 
 def tell(report: Report, *, as_json: bool) -> bool:
-    """Print it; whether all is sound."""
+    """Print the report. Return whether everything is sound."""
     if as_json:
         click.echo(msgspec.json.encode(_as_json(report)))
     else:

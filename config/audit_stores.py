@@ -1,4 +1,4 @@
-"""What asking and proving keep beside the log, and how they read the log itself."""
+"""What querying and proving the audit trail store beside the log, and how they read the log itself."""
 
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,16 +13,16 @@ from domain.errors import StoreUnavailable
 
 
 class AuditSources(msgspec.Struct, frozen=True):
-    """The log as it is stored and the index beside it, to be read."""
+    """The stored log and the index beside it, to read from."""
 
     log: StoredLog
     index: IndexReader
 
 
 class AuditStores(msgspec.Struct, frozen=True):
-    """The log as it is stored, the index beside it, and the last anchors.
+    """The stored log, the index beside it, and the last anchors.
 
-    ``made_index`` is the index where a follower makes it out of the log; a log may be one itself.
+    ``made_index`` is the index if a follower makes it from the log. A log may also be its own index.
     """
 
     log: StoredLog
@@ -32,10 +32,10 @@ class AuditStores(msgspec.Struct, frozen=True):
 
 
 async def open_audit_for_reading(settings: Settings, stack: AsyncExitStack) -> AuditSources:
-    """Those of the configured store, whether or not a service runs on it; nothing is written.
+    """Open those of the configured store, whether or not a service runs on it. Nothing is written.
 
     Raises:
-        CannotStart: there is no store, or it is of no use.
+        CannotStart: there is no store, or it cannot be used.
     """
     url = settings.storage.effective_event_store_url.get_secret_value()
     try:

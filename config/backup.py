@@ -1,8 +1,8 @@
 """A backup of an embedded store: its files, copied in the order in which none has too much or too little.
 
-- What was anchored, and how far followers have come, is copied before the log: with later ones than the log
-  has, it would be taken for another log, or for one that was cut off. What came after is published again.
-- The keys are copied after the log: every value that it has is sealed under one of them.
+- The anchors and the positions of followers are copied before the log. If they were later than the log, it
+  would seem to be another log, or a truncated one. Events after them are published again.
+- The keys are copied after the log, so that every value in it is sealed under one of them.
 """
 
 import os
@@ -30,11 +30,11 @@ _LOCK_TIMEOUT_SECONDS = 30.0
 
 
 async def backup(settings: Settings, folder: Path) -> None:
-    """Copy the files into a new folder, beside a running service or without one, and print what was copied.
+    """Copy the files into a new folder, whether or not the service runs, and print what was copied.
 
     Raises:
-        CannotStart: the folder is there already, a file cannot be copied, or somebody is being erased; or the
-            log is in a database that has means of its own.
+        CannotStart: the folder exists already, a file cannot be copied, or somebody is being erased; or the
+            log is in a database with its own means of backup.
     """
     url = settings.storage.effective_event_store_url.get_secret_value()
     if settings.storage.is_shared or settings.storage.is_in_cosmos:
@@ -82,14 +82,14 @@ def _told_of_the_master_key(settings: Settings) -> Sequence[str]:
 
 
 def _erasures_until_now(keys: CopiedKeys) -> int:
-    """How many there were; half an erasure in a copy would be one that no log tells of."""
+    """Return how many erasures there were. No log would record half an erasure in a copy."""
     if keys.untold():
         raise CannotStart("an erasure is not complete: run it again in a minute")
     return keys.erasures()
 
 
 def _copy_database(file: Path, folder: Path) -> None:
-    """As of one moment, what is in the write-ahead log with it."""
+    """Copy the file as of one moment, including what is in the write-ahead log."""
     target = folder / file.name
     with (
         closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as source,

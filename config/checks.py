@@ -1,4 +1,4 @@
-"""What no single setting can tell: settings that do not fit together, or are not safe together."""
+"""Checks what no single setting shows: settings that do not fit together, or are not safe together."""
 
 import base64
 import re
@@ -14,17 +14,17 @@ from interfaces.messaging.messages import CONSUMED
 from interfaces.rest.this_machine import is_loopback
 
 DOCUMENTED = frozenset((*CONSUMED, *PUBLISHED_TYPES))
-"""The message types of the wire contract (section 1): what a type alias may stand for."""
+"""The message types of the wire contract (section 1), which a type alias may stand for."""
 
 SHORTEST_SECRET_BYTES = 32
-"""RFC 7518, section 3.2: an HS256 key has at least the size of the hash."""
+"""RFC 7518, section 3.2: an HS256 key is at least as long as the hash."""
 
 _MODE, _SECRET, _HOST = ("auth", "mode"), ("jwt", "secret"), ("server", "host")
 _TYPE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 def check(settings: Settings) -> Iterator[SettingFault]:
-    """Every fault of settings that are each fine by themselves."""
+    """Yield every fault of settings that are valid by themselves."""
     for one in _CHECKS:
         yield from one(settings)
 
@@ -118,7 +118,7 @@ def _apart(section: tuple[str, ...], names: dict[str, str]) -> Iterator[SettingF
 
 
 def _roles_find_what_they_need(settings: Settings) -> Iterator[SettingFault]:
-    """A process does without a role only where another can have it on the same stores."""
+    """A process may lack a role only if another can have it on the same stores."""
     roles = settings.service.roles
     left_out = ", ".join(role for role in ROLES if role not in roles)
     path, log, broker = ("service", "roles"), ("storage", "event_store_url"), ("rabbitmq", "url")
@@ -182,7 +182,7 @@ def _each_job_fires_at_some_time(settings: Settings) -> Iterator[SettingFault]:
 
 
 def _job_queues_are_reached_by_one_type_each(settings: Settings) -> Iterator[SettingFault]:
-    """What goes to a worker's own queue must not be what all the other jobs go by."""
+    """What goes to a worker's own queue must not have the type of all other jobs."""
     own = settings.rabbitmq
     taken = {own.queue, own.job_queue, own.dead_letter_queue}
     first: dict[str, tuple[str, str | None]] = {}

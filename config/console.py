@@ -1,4 +1,4 @@
-"""The console's part of the service."""
+"""Builds the console's part of the service."""
 
 from starlette.types import ASGIApp
 
@@ -12,7 +12,8 @@ from interfaces.rest.identity import Authenticator, Operators
 def build_console(
     settings: Settings, api: ASGIApp, authenticate: Authenticator, operators: Operators, clock: Clock
 ) -> Console | None:
-    """Pages over the API; none where they are switched off, or the API is another process's."""
+    """Build the pages over the API, or return None if they are disabled, or if another process has the
+    API."""
     if not settings.console.enabled or "api" not in settings.service.roles:
         return None
     return Console(api, authenticate, operators, _session(settings), clock)

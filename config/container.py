@@ -57,10 +57,10 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> Container:
-    """Build the service; ``stack`` closes what was opened.
+    """Build the service. ``stack`` closes what was opened.
 
     Raises:
-        CannotStart: a store is of no use, or stayed away; a definition that comes along is bad.
+        CannotStart: a store cannot be used, or stayed away; or a shipped definition is invalid.
     """
     foundation = await lay_foundation(settings, stack)
     stores, clock, metrics = foundation.stores, foundation.clock, foundation.metrics
@@ -101,7 +101,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
 def _watch(
     foundation: Foundation, parts: Parts, http_steps: HttpStepBuilder, anchoring: Anchoring | None
 ) -> None:
-    """Have the metrics tell how the parts fare."""
+    """Let the metrics show the state of the parts."""
     metrics, settings = foundation.metrics, foundation.settings
     metrics.introduce(versions()[DISTRIBUTION], sorted(settings.service.roles))
     if (master := foundation.stores.personal.master) is not None:

@@ -1,4 +1,5 @@
-"""Copies an event log from one store to another: which stores, and what is said about it."""
+"""The command that copies an event log from one store to another: which stores it uses, and what it
+prints."""
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -39,7 +40,7 @@ _url = TypeAdapter[SecretUrl](StoreUrl)
 
 
 class Side(msgspec.Struct, frozen=True):
-    """One of the two stores, under the option that names it."""
+    """One of the two stores, with the option that names it."""
 
     option: str
     url: SecretUrl
@@ -56,7 +57,7 @@ class Side(msgspec.Struct, frozen=True):
 
     @property
     def file(self) -> Path | None:
-        """The file, where it is SQLite."""
+        """The file, if it is SQLite."""
         return Path(self.address.removeprefix(_SQLITE)) if self.address.startswith(_SQLITE) else None
 
 
@@ -64,7 +65,7 @@ async def copy_log(settings: Settings, source_url: str | None, target_url: str |
     """Copy a log, verify it, and print what both sides hold.
 
     Raises:
-        CannotStart: a URL or a store is of no use, a service runs on one, or the target holds something
+        CannotStart: a URL or a store cannot be used, a service runs on one, or the target holds something
             else. Nothing has been changed then.
     """
     source, target = _sides(settings, source_url, target_url)
@@ -92,7 +93,7 @@ async def copy_log(settings: Settings, source_url: str | None, target_url: str |
 
 
 def _given_up(why: str, writer: LogWriter | None) -> CannotStart:
-    """What was not in one transaction may stay, and what is then to be done is told."""
+    """Return the error with what to do now, because what was not written in one transaction may stay."""
     if writer is not None and writer.leaves_a_half:
         return CannotStart(f"{why}. No service starts on an incomplete copy: run copy-log again to continue")
     return CannotStart(why)
@@ -123,7 +124,7 @@ def _side(option: str, url: str | None) -> Side:
 
 
 def _identity(side: Side) -> tuple[str, ...]:
-    """What two URLs of one store have in common, as far as it can be told without asking."""
+    """Return what two URLs of one store have in common, as far as that is known without asking."""
     if side.file:
         return (str(side.file.resolve()),)
     if side.is_in_cosmos:
@@ -136,7 +137,7 @@ def _identity(side: Side) -> tuple[str, ...]:
 
 
 async def _prepare(settings: Settings, source: Side, target: Side, stack: AsyncExitStack) -> None:
-    """Keep services off the folders of SQLite, and see that PostgreSQL has our tables."""
+    """Keep services off the folders of SQLite, and check that PostgreSQL has our tables."""
     claimed: set[Path] = set()
     for side in (source, target):
         if side.file:
@@ -154,20 +155,20 @@ async def _prepare(settings: Settings, source: Side, target: Side, stack: AsyncE
 
 
 def _erasures_until_now(here: CopiedKeys, source: Side) -> int:
-    """How many there were: one that comes meanwhile would be undone in the copy, by its key."""
+    """Return how many erasures there were. The copied key would undo an erasure that happens meanwhile."""
     if here.untold():
         raise CannotCopy(f"{source.option}: an erasure is not complete; erase again, then copy")
     return here.erasures()
 
 
 async def _copied_keys(here: CopiedKeys, there: CopiedKeys, target: Side, *, is_new: bool) -> int:
-    """How many there are. An account that throttles is waited for, as with events."""
+    """Return how many keys there are. If an account throttles, the command waits, as with events."""
     copied = partial(run_sync, partial(_copy_keys, here, there, is_new=is_new))
     return await (patient(copied) if target.is_in_cosmos else copied())
 
 
 def _copy_keys(here: CopiedKeys, there: CopiedKeys, *, is_new: bool) -> int:
-    """Add the keys that the target has not. The events that need them count only after that."""
+    """Add the keys that the target lacks. The events that need them count only after that."""
     keys = here.all()
     known = _ids_by_owner(there)
     there.add([key for key in keys if key[1:3] not in known])
@@ -194,7 +195,7 @@ async def _keys(settings: Settings, side: Side, stack: AsyncExitStack) -> Copied
 
 
 async def _reading(settings: Settings, source: Side, target: Side, stack: AsyncExitStack) -> LogReader:
-    """The source, in the kind of order that the target has."""
+    """Return the source, in the kind of order that the target has."""
     if source.is_in_cosmos:
         from config.cosmos_copies import read_cosmos_log
 

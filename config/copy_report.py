@@ -1,4 +1,4 @@
-"""What a copy of a log says while it is at work, and in the end."""
+"""What a copy of a log prints while it runs, and at its end."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ Named = tuple[str, SecretUrl]
 
 @contextmanager
 def bar(doing: str, events: int) -> Iterator[Callable[[int], None]]:
-    """How far a pass over the events has come, and how fast."""
+    """Show how far a pass over the events has come, and how fast it is."""
     began = perf_counter()
     done = 0
 
@@ -36,7 +36,7 @@ def bar(doing: str, events: int) -> Iterator[Callable[[int], None]]:
 
 
 def tell(copied: Copied, keys: int, source: Named, target: Named, notes: Sequence[str]) -> None:
-    """What both sides hold, each given by its option and its URL; then notes; and the result."""
+    """Print what both sides hold, each with its option and its URL, then notes, and the result."""
     for (option, url), digest in ((source, copied.source), (target, copied.target)):
         click.echo(f"{option:<7} {digest}  {url}")
     for line in _tenants(copied.target.tenants):
@@ -53,7 +53,7 @@ def tell(copied: Copied, keys: int, source: Named, target: Named, notes: Sequenc
 
 
 def _tenants(digests: Mapping[str, Digest]) -> Iterator[str]:
-    """What is the same on both sides, in each tenant's order."""
+    """Yield what is the same on both sides, in each tenant's order."""
     for name, digest in sorted(digests.items())[:_MOST_TENANTS_TOLD]:
         yield f"  {name}: {digest}"
     if len(digests) > _MOST_TENANTS_TOLD:
@@ -61,7 +61,8 @@ def _tenants(digests: Mapping[str, Digest]) -> Iterator[str]:
 
 
 def _positions(saved: Sequence[FollowerPosition]) -> Iterator[str]:
-    """How many a follower has in tenants' orders; else the partition where there are several."""
+    """Yield the number of a follower's positions in tenants' orders, or else the partition if there are
+    several."""
     of = Counter(each.follower for each in saved)
     told: set[str] = set()
     for each in saved:

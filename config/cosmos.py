@@ -1,4 +1,4 @@
-"""Opens what is in Cosmos DB, waiting for the account where it is away."""
+"""Opens what is in Cosmos DB, and waits for the account if it is away."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -35,11 +35,12 @@ async def open_cosmos(
     *,
     as_they_are: bool = False,
 ) -> tuple[CosmosDocuments, CosmosCheckpoints]:
-    """Documents and positions; ``stack`` closes them again. ``as_they_are``: no container is made or mended.
+    """Open documents and positions. ``stack`` closes them again. ``as_they_are``: no container is created or
+    changed.
 
     Raises:
         StoreUnavailable: the account stayed away longer than the settings allow.
-        CannotStart: it does not let us in, or a container does not fit.
+        CannotStart: the account refuses us, or a container does not fit.
     """
 
     async def attempt() -> tuple[CosmosDocuments, CosmosCheckpoints]:
@@ -52,12 +53,12 @@ async def open_cosmos(
 
 
 async def require_cosmos_log(settings: Settings) -> None:
-    """See that the log is there, for what must not make one: in a database whose name is misspelt every
-    document would be found to be missing, and nothing to be wrong.
+    """Check that the log exists, for commands that must not create one. If the database's name were misspelt,
+    every document would seem to be missing, and nothing would seem to be wrong.
 
     Raises:
         StoreUnavailable: the account stayed away longer than the settings allow.
-        CannotStart: it does not let us in, or there is no log.
+        CannotStart: the account refuses us, or there is no log.
     """
     if not await cosmos_log_exists(settings):
         raise CannotStart(
@@ -67,11 +68,11 @@ async def require_cosmos_log(settings: Settings) -> None:
 
 
 async def cosmos_log_exists(settings: Settings) -> bool:
-    """Whether there is a log, in the database that has to be there.
+    """Return whether there is a log, in a database that must exist.
 
     Raises:
         StoreUnavailable: the account stayed away longer than the settings allow.
-        CannotStart: it does not let us in, or the log is half a copy.
+        CannotStart: the account refuses us, or the log is half a copy.
     """
 
     async def attempt() -> bool:
@@ -88,11 +89,11 @@ async def cosmos_log_exists(settings: Settings) -> bool:
 
 
 async def refuse_half_a_copy(database: CosmosDatabase) -> None:
-    """See that no copy to here has begun that has not ended: of what is missing nobody would be told.
+    """Check that no copy to this log has begun and not ended, because nothing would show what is missing.
 
     Raises:
         CannotStart: one has.
-        StoreUnavailable: that cannot be told.
+        StoreUnavailable: this cannot be known now.
     """
     if await HalfCopy(database, EVENTS).is_marked():
         raise CannotStart(
@@ -101,11 +102,11 @@ async def refuse_half_a_copy(database: CosmosDatabase) -> None:
 
 
 async def refuse_a_former_layout(database: CosmosDatabase) -> None:
-    """See that positions lie where they are looked for: else everything would be published again.
+    """Check that positions are where they are looked for. Otherwise everything would be published again.
 
     Raises:
         CannotStart: they were left by a state of this service before 2026-11-28.
-        StoreUnavailable: that cannot be told.
+        StoreUnavailable: this cannot be known now.
     """
     found = await Items(database, COORDINATION).query(
         _FORMER_PLACE, "SELECT TOP 1 c.id FROM c WHERE c.kind = @kind", {"@kind": "position"}
@@ -128,11 +129,11 @@ async def _waiting(settings: Settings, attempt: Callable[[], Awaitable[T]]) -> T
 
 
 async def open_database_as_it_is(settings: Settings, stack: AsyncExitStack) -> CosmosDatabase:
-    """The database that has to be there, waiting for the account where it is away; ``stack`` closes it again.
+    """Open the database, which must exist, and wait for the account if it is away. ``stack`` closes it again.
 
     Raises:
         StoreUnavailable: the account stayed away longer than the settings allow.
-        CannotStart: it does not let us in, or there is no such database.
+        CannotStart: the account refuses us, or there is no such database.
     """
 
     async def attempt() -> CosmosDatabase:
@@ -144,11 +145,11 @@ async def open_database_as_it_is(settings: Settings, stack: AsyncExitStack) -> C
 async def open_database(
     settings: Settings, stack: AsyncExitStack, observe: Observe, *, as_it_is: bool = False
 ) -> CosmosDatabase:
-    """The database; ``stack`` closes it again. ``as_it_is``: it is not made.
+    """Open the database. ``stack`` closes it again. ``as_it_is``: it is not created.
 
     Raises:
         StoreUnavailable: the account is away.
-        Unusable: it does not let us in, or there is no such database.
+        Unusable: the account refuses us, or there is no such database.
     """
     cosmos = settings.cosmos_db
     database = CosmosDatabase(

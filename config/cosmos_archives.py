@@ -1,4 +1,4 @@
-"""A log in Cosmos DB of which something is to go to archives, or to come back."""
+"""Opens a log in Cosmos DB of which something is to be archived or restored."""
 
 from contextlib import AsyncExitStack
 
@@ -12,7 +12,7 @@ from infrastructure.cosmos.positions import CosmosPositions
 
 
 async def open_cosmos_archive_log(settings: Settings, stack: AsyncExitStack) -> CosmosArchiveLog:
-    """The log, beside services that go on.
+    """Open the log, while services can run.
 
     Raises:
         CannotStart: there is none, or half a copy of one.

@@ -1,4 +1,4 @@
-"""What a service keeps beside a log in Cosmos DB, and under which leases."""
+"""What a service stores beside a log in Cosmos DB, and under which leases."""
 
 from application.audit.anchoring import Anchoring
 from application.outbox import Outbox
@@ -20,7 +20,8 @@ from infrastructure.cosmos.beside import Beside
 from interfaces.scheduling import watch
 
 SHARES = 8
-"""So many instances at most do the same work side by side. Another number would lie elsewhere."""
+"""At most so many instances do the same work concurrently. With another number the data would lie
+elsewhere."""
 
 BESIDE = Beside(
     followers={

@@ -20,10 +20,10 @@ from infrastructure.cosmos.observing import unobserved
 
 @asynccontextmanager
 async def read_cosmos_log(settings: Settings) -> AsyncIterator[CosmosLogReader]:
-    """A log at which no service is at work.
+    """Yield a reader of a log that no service uses.
 
     Raises:
-        CannotCopy: there is none, or half a copy, or a service is at work on it.
+        CannotCopy: there is none, or half a copy, or a service uses it.
     """
     try:
         await require_cosmos_log(settings)
@@ -38,10 +38,11 @@ async def read_cosmos_log(settings: Settings) -> AsyncIterator[CosmosLogReader]:
 
 @asynccontextmanager
 async def write_cosmos_log(settings: Settings) -> AsyncIterator[CosmosLogWriter]:
-    """Containers, made if they are absent, that hold a log once the block has ended, and half of one before.
+    """Yield a writer. The containers, created if they are absent, hold a log when the block has ended, and
+    half of one before.
 
     Raises:
-        CannotCopy: the account does not let us in, or a container does not fit.
+        CannotCopy: the account refuses us, or a container does not fit.
     """
     cosmos = settings.cosmos_db
     async with AsyncExitStack() as stack:

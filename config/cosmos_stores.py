@@ -1,4 +1,5 @@
-"""The log in Cosmos DB and what lies beside it: in the database of the documents, in its own containers."""
+"""The log in Cosmos DB and what lies beside it: in the database of the documents, in containers of its
+own."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -58,10 +59,10 @@ async def open_cosmos_stores(
     stack: AsyncExitStack,
     observe: Observe,
 ) -> Stores:
-    """Everything over a log in Cosmos DB; ``stack`` closes it again.
+    """Open everything over a log in Cosmos DB. ``stack`` closes it again.
 
     Raises:
-        CannotStart: the account does not let us in, or a container does not fit.
+        CannotStart: the account refuses us, or a container does not fit.
         StoreUnavailable: it is away.
     """
     try:
@@ -106,10 +107,10 @@ async def open_cosmos_stores(
 async def open_cosmos_log_beside(
     settings: Settings, stack: AsyncExitStack, personal: PersonalParts
 ) -> EventStore:
-    """The log alone, also where a service is at work on it.
+    """Open only the log, even if a service uses it.
 
     Raises:
-        CannotStart, StoreUnavailable: it is of no use, or cannot be opened.
+        CannotStart, StoreUnavailable: it cannot be used, or cannot be opened.
     """
     try:
         return await store_over(await open_log(_log_settings(settings), personal), stack)
@@ -118,7 +119,7 @@ async def open_cosmos_log_beside(
 
 
 async def open_cosmos_audit(settings: Settings, stack: AsyncExitStack) -> AuditSources:
-    """The log as it is stored, which is its own index.
+    """Open the stored log, which is its own index.
 
     Raises:
         CannotStart: there is no log.
@@ -131,7 +132,7 @@ async def open_cosmos_audit(settings: Settings, stack: AsyncExitStack) -> AuditS
 async def open_cosmos_snapshots(
     settings: Settings, tenants: Sequence[str], stack: AsyncExitStack
 ) -> CosmosSnapshots:
-    """The snapshots of some tenants' streams.
+    """Open the snapshots of some tenants' streams.
 
     Raises:
         CannotStart: the container does not fit.
@@ -148,7 +149,7 @@ async def open_cosmos_snapshots(
 async def open_cosmos_keys(
     settings: Settings, stack: AsyncExitStack, observe: Observe = unobserved
 ) -> CosmosPersonalKeys:
-    """The personal keys beside the log.
+    """Open the personal keys beside the log.
 
     Raises:
         CannotStart: the container does not fit.

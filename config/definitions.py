@@ -1,4 +1,4 @@
-"""What the settings say of workflow definitions: those that are shipped, and what tenants' never send."""
+"""What the settings say about workflow definitions: which are shipped, and what tenants' own may not send."""
 
 from importlib.resources.abc import Traversable
 
@@ -10,10 +10,11 @@ from interfaces.definitions.shipped import BadDefinitions, read_folder, shipped_
 
 
 def shipped_definitions(settings: Workflows, folder: Traversable | None = None) -> list[WorkflowDefinition]:
-    """Every definition of the folder. How long the steps of ``opportunity-analysis`` wait is a setting.
+    """Return every definition in the folder. How long the steps of ``opportunity-analysis`` wait is a
+    setting.
 
     Raises:
-        CannotStart: one is bad; with every fault of all.
+        CannotStart: one is invalid; with every fault of all.
     """
     try:
         definitions = read_folder(folder or shipped_folder())
@@ -33,9 +34,8 @@ def shipped_definitions(settings: Workflows, folder: Traversable | None = None) 
 
 
 def platform_wire_types(settings: Settings) -> frozenset[str]:
-    """The types that the platform's own messages have on the wire besides those of the contract: their
-    aliases, and the jobs' own.
-    """
+    """Return the types that the platform's own messages have on the wire besides those of the contract: their
+    aliases, and the jobs' own types."""
     aliases = settings.rabbitmq.type_aliases.items()
     jobs = (rules.message_type for rules in settings.batch_jobs.jobs.values())
     named = {*jobs, *(alias for documented, alias in aliases if is_the_platforms(documented))}

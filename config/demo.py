@@ -1,4 +1,4 @@
-"""SIMULATION: the service at work, with stand-ins for its neighbours."""
+"""SIMULATION: the service at work, with simulated neighbours."""
 
 import signal
 import sys
@@ -42,14 +42,14 @@ Send = Callable[[str, bytes], Awaitable[None]]
 
 
 async def demo(settings: Settings, config: Path | None, *, stop_after: bool) -> None:
-    """Run one opportunity, one approval and one job to their ends, printing each event as it happens.
+    """Run one opportunity, one approval and one job to their ends, and print each event as it happens.
 
-    The service stays up to be played with unless ``stop_after`` is set. ``config`` is the file that the
-    settings came from, for the stand-ins that are a process of their own.
+    The service stays up to be tried out unless ``stop_after`` is set. ``config`` is the file that the
+    settings came from, for simulated neighbours in a process of their own.
 
     Raises:
         CannotStart: as for the service itself.
-        DemoFailed: something that was to happen did not, within half a minute.
+        DemoFailed: something that should happen did not, within half a minute.
     """
     settings = _for_the_demo(settings)
     require_enough(settings)
@@ -98,7 +98,7 @@ async def _play(container: Container, config: Path | None, url: str, stand_ins: 
 
 
 def _invite(url: str) -> None:
-    """What to try while the service stays up."""
+    """Print what to try while the service stays up."""
     click.echo(
         f"\nThe service stays up: {url}/console shows what has happened, {url}/docs has every route to try.\n"
         f"  curl -s {url}/api/v1/workflows -H 'X-Tenant-ID: {TENANT}'\n"
@@ -109,7 +109,7 @@ def _invite(url: str) -> None:
 
 
 async def _until_ready(url: str) -> None:
-    """A message that is sent before the service listens would be lost."""
+    """Wait until the service listens, because a message that is sent before would be lost."""
     async with httpx.AsyncClient(base_url=url, timeout=5) as client:
         with anyio.move_on_after(PATIENCE_SECONDS):
             while True:
@@ -164,7 +164,7 @@ async def _until(
     tenant: str = TENANT,
     run_id: str | None = None,
 ) -> dict[str, Any]:
-    """The newest of a list, once it has that status."""
+    """Return the newest of a list, once it has that status."""
     with anyio.move_on_after(PATIENCE_SECONDS):
         while True:
             answer = await client.get(path, params=filters, headers={"X-Tenant-ID": tenant})
@@ -177,9 +177,9 @@ async def _until(
 
 
 async def _sender(container: Container, config: Path | None, stack: AsyncExitStack) -> Send:
-    """Sends as a neighbour would; on RabbitMQ the stand-ins are started as well.
+    """Return what sends as a neighbour would. On RabbitMQ the simulated neighbours are started as well.
 
-    Their queue is there before they are, so that they miss nothing.
+    Their queue exists before they do, so that they miss nothing.
     """
     if isinstance(container.transport, InProcessTransport):
         return container.transport.bus.send
@@ -217,14 +217,14 @@ async def _print_events(container: Container) -> None:
 
 
 class _Printer:
-    """Shows each event as it is stored."""
+    """Prints each event as it is stored."""
 
     name = "printer"
     wants = EVERYTHING
     may_repeat_unnoticed = False
 
     async def start_over(self) -> None:
-        """What was printed stays."""
+        """Do nothing: what was printed stays."""
 
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
         for recorded in events:
@@ -235,7 +235,7 @@ class _Printer:
 
 
 def _for_the_demo(settings: Settings) -> Settings:
-    """Its own data, no token to fetch, and this machine alone."""
+    """Return settings with data of its own, without tokens, and for this machine alone."""
     return settings.model_copy(
         update={
             "storage": settings.storage.model_copy(update={"data_dir": settings.storage.data_dir / "demo"}),

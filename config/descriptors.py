@@ -1,4 +1,4 @@
-"""How many files and connections this process may have open, and what it does where they run out."""
+"""How many files and connections this process may have open, and what it does when they run out."""
 
 import resource
 from contextlib import suppress
@@ -12,18 +12,18 @@ from config.start import CannotStart
 from interfaces.rest.places import WAITING_TO_A_PLACE
 
 OWN = 128
-"""For the service itself: its stores, the broker, what it calls. It has about 75 open as it begins."""
+"""For the service itself: its stores, the broker, what it calls. It has about 75 open when it begins."""
 
 LOOK_SECONDS = 1.0
 
 _MOST = 1_048_576
-"""What is asked for where there is no limit: the most that Linux gives by itself."""
+"""What to ask for if there is no limit: the most that Linux allows by itself."""
 
 log = structlog.get_logger(__name__)
 
 
 def take_all_that_may_be_had() -> None:
-    """Raise the soft limit to the hard one: the soft one is for programs that use ``select``."""
+    """Raise the soft limit to the hard one. The soft limit is for programs that use ``select``."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _MOST if hard == resource.RLIM_INFINITY else hard
     if soft != resource.RLIM_INFINITY and soft < most:
@@ -32,7 +32,7 @@ def take_all_that_may_be_had() -> None:
 
 
 def require_enough(settings: Settings) -> None:
-    """Warn where the limit is below what the settings let in at once.
+    """Warn if the limit is below what the settings allow at once.
 
     Raises:
         CannotStart: it is too low for the service alone.
@@ -51,9 +51,9 @@ def require_enough(settings: Settings) -> None:
 
 
 async def watch_over_descriptors() -> None:
-    """Tell once that there are none left, and once that there are some again.
+    """Log once that there are none left, and once that there are some again.
 
-    Nothing else does: connections that cannot be taken are closed by the event loop without a word.
+    Nothing else shows this: the event loop silently closes connections that it cannot accept.
     """
     were_left = True
     while True:

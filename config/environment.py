@@ -1,7 +1,7 @@
-"""`${NAME}` and `${NAME:-default}`, filled from an environment that is handed in.
+"""Fills `${NAME}` and `${NAME:-default}` from a given environment.
 
-As in the shell, the default also stands in for an empty variable. What comes from the environment is not
-looked at again: a password with `${` in it stays what it is.
+As in the shell, the default also replaces an empty variable. What comes from the environment is not filled
+again: a password that contains `${` stays as it is.
 """
 
 import re
@@ -18,7 +18,8 @@ class _Unfilled(Exception):
 
 
 def fill(tree: Tree, environ: Mapping[str, str]) -> tuple[Tree, list[SettingFault]]:
-    """The tree with its references filled, and a fault for each text that could not be and is left out."""
+    """Return the tree with its references filled, and a fault for each text that could not be filled and is
+    left out."""
     faults: list[SettingFault] = []
     return {key: _filled(value, (key,), environ, faults) for key, value in tree.items()}, faults
 

@@ -1,4 +1,4 @@
-"""Destroys personal keys, beside a service or without one, and says what came of it."""
+"""The command that destroys personal keys, whether or not the service runs, and prints the outcome."""
 
 from contextlib import AsyncExitStack
 
@@ -27,11 +27,11 @@ async def erase(
     again: bool,
     lost: bool = False,
 ) -> None:
-    """Erase a subject, or all that were erased once more, and complete what was left undone before; or tell
-    of ``lost`` keys as of destroyed ones.
+    """Erase a subject, or all that were erased once more, and complete what was left unfinished before; or
+    record ``lost`` keys as destroyed.
 
     Raises:
-        CannotStart: a store is of no use, or it is not said whom.
+        CannotStart: a store cannot be used, or nobody was named.
     """
     if not again and not lost and not (tenant and subject):
         raise CannotStart(

@@ -1,8 +1,9 @@
-"""Documents below ``DATA_DIR`` and in Cosmos DB, made again by the command that erases.
+"""Makes documents in ``DATA_DIR`` and in Cosmos DB again, in the command that erases.
 
-A service at work does so itself when it comes to the erasure, and finds them right then. While none is, or
-none that projects, nobody would before the next start: so the command does, for the documents that it can
-reach, and does not try to tell whether somebody else would. What was being built of them is thrown away.
+A running service does so itself when it reaches the erasure, and then finds nothing to change. If none runs,
+or none that projects, nobody would do so before the next start. So the command does, for the documents that
+it can reach, without trying to find out whether somebody else would. Unfinished builds of these documents are
+deleted.
 """
 
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ class ErasedDocuments:
         """What was done, and what others do."""
 
     async def remake(self, streams: Sequence[str]) -> None:
-        """Make those of some streams again.
+        """Make the documents of some streams again.
 
         Raises:
             CannotStart, StoreUnavailable: they cannot be reached.
@@ -77,8 +78,8 @@ class ErasedDocuments:
             await Remaker(projection, documents, self._store.load_left).remake(streams)
 
     async def _overwrite_calls(self) -> None:
-        """Calls of steps that were made, with their inputs, may still be in the write-ahead log beside an
-        embedded log."""
+        """Overwrite calls of steps that were made: with their inputs they may still be in the write-ahead log
+        beside an embedded log."""
         url = self._settings.storage.effective_event_store_url.get_secret_value()
         file = followers_file(Path(url.removeprefix("sqlite:///")))
         if url.startswith("sqlite:///") and file.is_file():
@@ -98,8 +99,8 @@ class ErasedDocuments:
         return documents
 
     async def _throw_builds_away(self, projections: Sequence[Projection]) -> None:
-        """What a killed rebuild has left half-done, which nobody may come back to; one that is at work makes
-        its own again."""
+        """Delete what a killed rebuild has left unfinished, because it may never be continued. A running
+        rebuild makes its documents again."""
         folder = self._settings.storage.data_dir
         async with AsyncExitStack() as claimed:
             try:

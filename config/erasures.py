@@ -1,4 +1,4 @@
-"""The part of a service that completes erasures which were killed."""
+"""The part of a service that completes interrupted erasures."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,11 @@ from config.sections import Settings
 from config.stores import Stores
 
 MARGIN_SECONDS = 0.5
-"""On top of the time after which no process has a destroyed key at hand."""
+"""In addition to the time after which no process has a destroyed key at hand."""
 
 
 def build_completing(settings: Settings, stores: Stores, clock: Clock) -> Completing:
-    """Documents are made again by the followers that read of an erasure."""
+    """Build the part. The followers that read an erasure make documents again."""
 
     async def wait() -> None:
         await anyio.sleep(settings.privacy.fresh_seconds + MARGIN_SECONDS)

@@ -1,15 +1,16 @@
-"""What is wrong with the settings, told so that the operator can put it right without reading code."""
+"""What is wrong with the settings, in words with which the operator can correct it without reading code."""
 
 from collections.abc import Iterable
 
 import msgspec
 
 Path = tuple[str, ...]
-"""Where a setting stands, from the root. Not a dotted string: keys of `type_aliases` have dots themselves."""
+"""Where a setting stands, from the root. This is not a dotted text, because keys of `type_aliases` contain
+dots."""
 
 
 class SettingsError(Exception):
-    """The settings cannot be used. One line for each fault, all of them at once."""
+    """The settings cannot be used. The text has one line for each fault."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self.lines = tuple(lines)
@@ -17,20 +18,21 @@ class SettingsError(Exception):
 
 
 class SettingFault(msgspec.Struct, frozen=True):
-    """One thing to put right at one setting."""
+    """One thing to correct in one setting."""
 
     path: Path
     reason: str = ""
     allowed: str = ""
     about: tuple[Path, ...] = ()
-    """Further settings that this follows from: with one of those at fault, this one says nothing new."""
+    """Further settings that cause this fault. If one of those has a fault itself, this one is not
+    reported."""
 
     def follows_from(self, broken: Iterable[Path]) -> bool:
-        """Whether a setting it is about, or the section around it, is at fault already."""
+        """Return whether a setting that it is about, or the section around it, has a fault already."""
         return any(place[: len(fault)] == fault for fault in broken for place in (self.path, *self.about))
 
     def line(self, variables: Iterable[str] = (), value: str | None = None) -> str:
-        """The fault on one line; `value` as it may be shown, None for not at all."""
+        """Return the fault on one line. `value` is the text that may be shown, or None."""
         names = ", ".join(variables)
         line = dotted(self.path) + (f" ({names})" if names else "")
         line += f" is {value}" if value is not None else ""
@@ -39,5 +41,5 @@ class SettingFault(msgspec.Struct, frozen=True):
 
 
 def dotted(path: Path) -> str:
-    """A place in the settings as operators write it."""
+    """Return a place in the settings as operators write it."""
     return ".".join(path)

@@ -1,4 +1,4 @@
-"""Folders that one process has for itself."""
+"""Folders that only one process may use."""
 
 import fcntl
 import os
@@ -12,14 +12,14 @@ REBUILD = ".rebuild.lock"
 
 
 def claim(folder: Path, key: str, stack: AsyncExitStack, *, to: str = SERVICE) -> None:
-    """Take a folder for this process alone: two would fight over the SQLite files in it. One that is not
-    there is made, for this user's eyes only.
+    """Claim a folder for this process alone, because two would conflict over its SQLite files. A missing
+    folder is created, for this user only.
 
-    ``to`` says for what: a rebuild goes on beside a service, and not beside another rebuild. The claim ends
-    with the process, however it ends.
+    ``to`` says for what: a rebuild runs beside a service, but not beside another rebuild. The claim ends with
+    the process, however that ends.
 
     Raises:
-        CannotStart: another process has it, or it cannot be made.
+        CannotStart: another process has it, or it cannot be created.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def claim(folder: Path, key: str, stack: AsyncExitStack, *, to: str = SERVICE) -
 
 
 def is_claimed(folder: Path) -> bool:
-    """Whether a service has the folder."""
+    """Return whether a service has claimed the folder."""
     try:
         descriptor = os.open(folder / SERVICE, os.O_RDONLY)
     except OSError:

@@ -1,7 +1,8 @@
-"""A long log folded by several processes, each with a share of the streams: Python has one at work at a time.
+"""Several processes fold a long log, each with a share of the streams, because Python runs one thread at a
+time.
 
-They decode and fold, which is nearly all the work; this process writes what they make. Nothing of theirs
-lasts: if one of them ends early, or this process does, the build goes on from what was written.
+They decode and fold, which is nearly all the work. This process writes the results. They store nothing: if
+one of them ends early, or this process does, the build continues from what was written.
 """
 
 import multiprocessing
@@ -32,10 +33,10 @@ from projections.ports import Container, Document
 from projections.projection import Projection
 
 WORTH_EVENTS = 100_000
-"""From here on: a process takes the time of some 25,000 events to be at work."""
+"""From so many events on processes are used: starting one takes as long as some 25,000 events."""
 
 MOST = 4
-"""Processes that fold, each with a connection to the log; more than two were not measured."""
+"""The most processes that fold, each with a connection to the log. More than two were not measured."""
 
 _ENDS_SECONDS = 5.0
 
@@ -75,7 +76,7 @@ class _Task(msgspec.Struct, frozen=True):
 
 
 class FoldingProcess:
-    """A share that is folded by a process of its own."""
+    """A share that a process of its own folds."""
 
     def __init__(self, task: _Task) -> None:
         context = multiprocessing.get_context("spawn")
@@ -85,7 +86,7 @@ class FoldingProcess:
         theirs.close()
 
     async def fold(self, stretch: Stretch) -> Folded | None:
-        """The next batch of the share.
+        """Return the next batch of the share.
 
         Raises:
             StoreUnavailable: the process failed, or ended.
@@ -95,7 +96,7 @@ class FoldingProcess:
         return answer.folded
 
     async def remade(self) -> Made:
-        """What was built before an erasure that the last batch tells of."""
+        """Return what was built before an erasure that the last batch reports."""
         answer = await self._asked(_Work())
         assert isinstance(answer, _Remade)
         return answer.made
@@ -129,8 +130,8 @@ async def build_in_shares(
     *,
     until: Mapping[str, int] | None = None,
 ) -> None:
-    """Build what the log holds now, or up to the events with the ids ``until``, where that is much and there
-    is more than one core."""
+    """Build what the log holds now, or up to the events with the ids ``until``, if that is much and there is
+    more than one core."""
     processes = min(len(os.sched_getaffinity(0)), MOST)
     if processes < 2:
         return
@@ -153,7 +154,7 @@ async def build_in_shares(
 
 
 async def heads(event_store: EventStore) -> Mapping[str, int]:
-    """The id of the last event of each partition that has one."""
+    """Return the id of the last event of each partition that has one."""
     ends = {
         partition: number_of(await event_store.head(partition))
         for partition in await event_store.partitions()
@@ -162,7 +163,7 @@ async def heads(event_store: EventStore) -> Mapping[str, int]:
 
 
 def _fold(connection: Connection, task: _Task) -> None:
-    """The process: answers until nobody asks any more."""
+    """Run the process: answer until nobody asks any more."""
     configure_logs(task.settings.logging, {"service": task.settings.service.name})
     try:
         with without_collections():

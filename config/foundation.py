@@ -1,4 +1,4 @@
-"""What every part of the service stands on. It is made first, and handed on as a whole."""
+"""What every part of the service needs. It is made first, and passed on as a whole."""
 
 import os
 import time
@@ -38,11 +38,11 @@ class Foundation(msgspec.Struct, frozen=True):
 
 
 async def lay_foundation(settings: Settings, stack: AsyncExitStack) -> Foundation:
-    """Open the stores; ``stack`` closes them again.
+    """Open the stores. ``stack`` closes them again.
 
     Raises:
-        CannotStart: a store is of no use, or stayed away; a definition that comes along, or the approvals
-            file, is bad.
+        CannotStart: a store cannot be used, or stayed away; or a shipped definition, or the approvals file,
+            is invalid.
     """
     shipped = ShippedDefinitions(shipped_definitions(settings.workflows))
     projections, metrics = Projections.named_by(settings), Metrics()

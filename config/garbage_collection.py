@@ -1,4 +1,4 @@
-"""The garbage collector spared what is no use."""
+"""Spares the garbage collector useless work."""
 
 import gc
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ _YOUNG, _MIDDLE, _OLD = 10_000, 20, 20
 
 
 def leave_alone_what_is_here_to_stay() -> None:
-    """For a service that has been built: its modules and parts are not gone through again and again."""
+    """For a service that has been built: its modules and parts are not examined again and again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, _MIDDLE, _OLD)
@@ -17,7 +17,7 @@ def leave_alone_what_is_here_to_stay() -> None:
 
 @contextmanager
 def without_collections() -> Iterator[None]:
-    """For a build alone: what is folded holds no cycles, and to look for some took a third of the time."""
+    """For a build alone: what is folded has no cycles, and looking for some took a third of the time."""
     gc.collect()
     gc.freeze()
     gc.disable()

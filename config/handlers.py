@@ -1,4 +1,4 @@
-"""What handles each command."""
+"""Builds the handlers of all commands."""
 
 import msgspec
 
@@ -20,7 +20,7 @@ from config.foundation import Foundation
 
 
 class Handlers(msgspec.Struct, frozen=True):
-    """All of them behind ``dispatch``; and those parts of them that also answer questions."""
+    """All handlers behind ``dispatch``, and those parts of them that also answer queries."""
 
     dispatch: Dispatcher
     catalogue: Catalogue
@@ -30,7 +30,7 @@ class Handlers(msgspec.Struct, frozen=True):
 
 
 def build_handlers(foundation: Foundation) -> Handlers:
-    """A handler for every command."""
+    """Build a handler for every command."""
     store, clock, settings = foundation.stores.event_store, foundation.clock, foundation.settings
     catalogue = Catalogue(foundation.shipped, store)
     workflows = WorkflowHandlers(store, clock, catalogue)

@@ -1,4 +1,4 @@
-"""What carries out the steps of kind ``http``."""
+"""Builds what carries out the steps of kind ``http``."""
 
 import anyio
 import msgspec
@@ -17,14 +17,14 @@ from interfaces.scheduling.step_calls import StepCallLoop
 
 
 class HttpStepParts(msgspec.Struct, frozen=True):
-    """A handler that notes the calls of steps, and the loop that makes them, of one share."""
+    """A handler that stores the calls of steps, and the loop that makes them, for one share."""
 
     handler: HttpSteps
     loop: StepCallLoop
 
 
 class HttpStepBuilder:
-    """Everything of them that the shares of a process have together."""
+    """Builds them, with everything that the shares of a process have in common."""
 
     def __init__(
         self, settings: Settings, store: EventStore, *, dispatch: Dispatcher, clock: Clock, observe: Observe
@@ -52,8 +52,8 @@ class HttpStepBuilder:
         self._poll_seconds = settings.followers.poll_seconds
 
     def of(self, share: ShareStores) -> HttpStepParts:
-        """Those of a share. The loop is told of new calls; it looks for others all the less often, the more
-        shares there are to be asked for."""
+        """Build those of a share. The loop is told of new calls. The more shares have to be asked for others,
+        the less often it looks for them."""
         loop = StepCallLoop(
             share.step_calls,
             self._maker,

@@ -1,4 +1,4 @@
-"""Files of keys: whatever such a name leads to, little is read of it."""
+"""Reads files of keys. Whatever a name leads to, only little of it is read."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ MOST_BYTES = 64 * 1024
 
 
 def key_text(file: Path) -> bytes:
-    """What stands in it.
+    """Return the content of a key file.
 
     Raises:
         OSError: it cannot be read, or is too large for a key.

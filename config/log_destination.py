@@ -8,17 +8,17 @@ from typing import Protocol, TextIO
 
 
 class Destination(Protocol):
-    """Where lines go, as the system has it: without a buffer."""
+    """Where lines go: the system's file, without a buffer."""
 
     def write(self, data: bytes, /) -> int | None:
-        """How many bytes it took; none where it would have to wait."""
+        """Return how many bytes were written, or None if it would have to wait."""
         ...
 
 
 def destination_of(stream: TextIO) -> Destination:
-    """A stream's own file, or where that can make a writer wait, one like it that does not.
+    """Return a stream's own file, or if that can make a writer wait, one like it that does not.
 
-    A pipe and a terminal are opened anew: whether a write waits belongs to what was opened, and other
+    A pipe and a terminal are opened again: whether a write waits is a property of the open file, and other
     processes have this one too.
     """
     raw: Destination = getattr(stream.buffer, "raw", stream.buffer)
@@ -33,7 +33,7 @@ def destination_of(stream: TextIO) -> Destination:
 
 
 class _Socket:
-    """As the journal of systemd gives one."""
+    """A socket, as systemd's journal gives one."""
 
     def __init__(self, connected: socket.socket) -> None:
         self._connected = connected

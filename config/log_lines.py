@@ -1,4 +1,4 @@
-"""Log lines on their way out."""
+"""Writes log lines."""
 
 import asyncio
 from collections import deque
@@ -10,22 +10,22 @@ from config.log_destination import Destination
 FLUSH_SECONDS = 0.05
 
 MOST_WAITING_BYTES = 1024 * 1024
-"""Of lines for which whoever reads them is too slow; what comes on top of these is lost."""
+"""The most bytes of lines that wait for a slow reader. Further lines are lost."""
 
 _WRITE_BYTES = 64 * 1024
-"""That a pipe has room for: more at a time is only copied."""
+"""A pipe has room for so much. A larger write would only be copied."""
 
 
 class Lines:
-    """Writes what tells of trouble at once, and the rest soon. A logger as structlog takes it.
+    """Writes lines about trouble at once, and the others soon. It is a logger for structlog.
 
-    There is a line for each request, and a call to the system for each costs a short one a tenth of its time
-    and, while a store's thread is at work, the interpreter's lock. What a process that is killed takes with
-    it is the good news of its last moments.
+    Each request has a line. One system call per line costs a short request a tenth of its time and, while a
+    store's thread is at work, the interpreter's lock. A process that is killed loses only the good news of
+    its last moments.
 
-    Whoever logs goes on, whatever becomes of the lines: he has work to do that does not hang on them. Lines
-    that a pipe has no room for wait until it has; those that cannot wait or be written, to a full disk or a
-    pipe that nobody reads, are ``lost`` and counted.
+    Whoever logs continues, whatever becomes of the lines, because their work does not depend on them. Lines
+    for which a pipe has no room wait until it has. Lines that cannot wait or be written, because a disk is
+    full or nobody reads the pipe, are ``lost`` and counted.
     """
 
     def __init__(self, file: Destination) -> None:
@@ -37,7 +37,7 @@ class Lines:
         self._is_due = False
 
     def __call__(self, *_: object) -> "Lines":
-        """As the factory of loggers: there is one."""
+        """Return itself, as the factory of loggers: there is one."""
         return self
 
     def info(self, line: bytes) -> None:
@@ -74,7 +74,8 @@ class Lines:
         return b"".join(islice(self._waiting, count))
 
     def _forget(self, taken: int) -> None:
-        """What is written. Of a line that went out in part the rest stays, so that no other follows in it."""
+        """Forget what was written. The rest of a line that was written in part stays, so that no other line
+        follows within it."""
         self._bytes -= taken
         while taken > 0:
             line = self._waiting.popleft()
@@ -83,7 +84,7 @@ class Lines:
             taken -= len(line)
 
     def _lose(self, count: int) -> None:
-        """The newest: those before them tell what began it."""
+        """Drop the newest lines, because those before them show the beginning of the trouble."""
         for _ in range(count):
             self._bytes -= len(self._waiting.pop())
         self.lost += count
@@ -94,7 +95,7 @@ class Lines:
             self._bytes += len(line) + 1
 
     def _flush_soon(self) -> bool:
-        """Whether there is a loop to do it."""
+        """Return whether there is an event loop to do it."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:

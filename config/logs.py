@@ -27,7 +27,7 @@ _NOISY = (
 
 
 def configure_logs(settings: Logging, context: Mapping[str, str]) -> None:
-    """Set structlog up, and take in what libraries log from WARNING on. Logs go to standard error."""
+    """Set structlog up, and include what libraries log from WARNING on. Logs go to standard error."""
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     readable = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     before: list[structlog.typing.Processor] = [
@@ -63,7 +63,7 @@ def configure_logs(settings: Logging, context: Mapping[str, str]) -> None:
 
 
 class _OfLibraries(logging.Handler):
-    """Puts what libraries log among our own lines."""
+    """Writes what libraries log among our own lines."""
 
     def __init__(self, lines: Lines) -> None:
         super().__init__()
@@ -78,13 +78,13 @@ class _OfLibraries(logging.Handler):
 
 
 def lost_lines() -> int:
-    """How many lines of this process's log could not be written."""
+    """Return how many lines of this process's log could not be written."""
     lines = structlog.get_config()["logger_factory"]
     return lines.lost if isinstance(lines, Lines) else 0
 
 
 def _in_order(context: Mapping[str, str]) -> structlog.typing.Processor:
-    """What a reader looks for first, first; then what every line of this process has."""
+    """Put first what a reader looks for first, then what every line of this process has."""
 
     def reorder(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         first = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
@@ -98,7 +98,7 @@ def _encoded(_: Any, __: str, line: Any) -> bytes:
 
 
 def _json_bytes(_: Any, __: str, event: MutableMapping[str, Any]) -> bytes:
-    """Our own lines need not become text in between: one is written for each request."""
+    """Write JSON without making a text in between, because each request has a line."""
     return _encode(event)
 
 

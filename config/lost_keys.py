@@ -1,4 +1,4 @@
-"""Personal keys that are lost, as a start looks for them and says so."""
+"""How a start looks for lost personal keys, and reports them."""
 
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -19,10 +19,10 @@ _NAMED = 5
 
 
 async def refuse_or_tell_of_losses(settings: Settings, keys: PersonalKeys, *, has_keys: bool) -> None:
-    """See whether the keys are there that the log's sealed values name, as far as a start can look.
+    """Check whether the keys exist that the log's sealed values name, as far as a start can look.
 
-    Where some are lost, the log says so, and the service goes on. Where there are none at all, none is made:
-    the rows of a backup could not be put back beside new ones.
+    If some are lost, the log says so, and the service continues. If there are none at all, none is created,
+    because the rows of a backup could not be put back beside new ones.
 
     Raises:
         CannotStart: there are none at all, and the log has values that were not erased.
@@ -60,7 +60,7 @@ async def _lost(settings: Settings, keys: PersonalKeys) -> list[KeyName]:
 
 
 async def _is_there(settings: Settings) -> bool:
-    """Whether there is a log already; one in PostgreSQL has its tables before any start."""
+    """Return whether there is a log already. One in PostgreSQL has its tables before any start."""
     if settings.storage.is_in_cosmos:
         from config.cosmos import cosmos_log_exists
 
