@@ -1,7 +1,7 @@
 """The kinds of values that settings have, each with the words for what it allows and how it may be shown.
 
-pydantic's own messages speak to programmers; a fault speaks to whoever wrote the value, so every kind says
-itself what is allowed.
+pydantic's own messages are for programmers. A fault is for whoever wrote the value, so every kind says itself
+what is allowed.
 """
 
 import ipaddress
@@ -36,12 +36,12 @@ _SERVED = ("/health", "/ready", "/openapi.yaml", "/asyncapi.yaml", "/docs", "/ap
 
 
 def quoted(text: str) -> str:
-    """A value on one line, shortened."""
+    """Return a value on one line, shortened."""
     return _on_one_line(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…")
 
 
 def whole_path(text: str) -> str:
-    """A path on one line, whole unless it is absurd: its end tells most."""
+    """Return a path on one line, whole unless it is absurdly long, because its end tells most."""
     return _on_one_line(text if len(text) <= _LONGEST_PATH else "…" + text[-_LONGEST_PATH:])
 
 
@@ -50,34 +50,34 @@ def _on_one_line(text: str) -> str:
 
 
 def hidden(text: str) -> str:
-    """A secret; an empty one may be seen to be empty."""
+    """Return a masked secret. An empty one may be seen to be empty."""
     return MASK if text else '""'
 
 
 def masked_url(text: str) -> str:
-    """An address without its password."""
+    """Return an address without its password."""
     return quoted(mask_url(text))
 
 
 def public_url(text: str) -> str:
-    """An address that may hold no password, unless somebody put one in all the same."""
+    """Return an address that should hold no password, without one that somebody put in nevertheless."""
     return quoted(mask_url(text) if "@" in text or "?" in text else text)
 
 
 def masked_path(text: str) -> str:
-    """An address without what comes after its host."""
+    """Return an address without what follows its host."""
     return quoted(mask_path(text))
 
 
 class Allowed(msgspec.Struct, frozen=True):
-    """What a setting takes, in words, and how its value may be shown in a message."""
+    """What a setting accepts, in words, and how its value may be shown in a message."""
 
     words: str
     show: Callable[[str], str] = quoted
 
 
 def _scalar(text: object) -> object:
-    """A text as YAML would read it, short of YAML's traps: 03051 is no octal, and 30:51 not base 60."""
+    """Read a text as YAML would, without YAML's traps: 03051 is not octal, and 30:51 not base 60."""
     if not isinstance(text, str):
         return text
     text = text.strip()
@@ -120,7 +120,7 @@ _BY_NAME = frozenset(("properties", "patternProperties", "$defs", "dependentSche
 
 
 def _typed(schema: object) -> object:
-    """A schema of texts as YAML would read it; what is always a text stays one, and so do names."""
+    """Read a schema of texts as YAML would. What is always a text stays one, and so do names."""
     if isinstance(schema, dict):
         return {
             keyword: value
@@ -200,7 +200,7 @@ def _secret_path_url(url: SecretPathUrl) -> SecretPathUrl:
 
 
 def _url_template(text: str) -> str:
-    """Behind a ``#`` may stand what a page makes of it."""
+    """A page may use what follows a ``#``."""
     if not text:
         return text
     if APPROVAL_ID not in text:
@@ -213,7 +213,8 @@ def _url_template(text: str) -> str:
 
 
 def _credential(secret: SecretStr) -> SecretStr:
-    """A newline of the file that it was read from would be part of it, and every caller be refused."""
+    """Refuse white space at the ends: a newline of a file would be part of the secret, and every caller would
+    be refused."""
     text = secret.get_secret_value()
     if text != text.strip():
         raise ValueError("it begins or ends with white space, such as the newline of a file")
@@ -236,7 +237,7 @@ OptionalFile = Annotated[
     Path | None, BeforeValidator(_path_or_none), Allowed("a file's path, or empty", whole_path)
 ]
 NO_FILE: Literal["none"] = "none"
-"""Said in the place of a file's path."""
+"""What is given instead of a file's path."""
 
 FileOrNone = Annotated[
     Path | Literal["none"] | None,

@@ -1,6 +1,6 @@
 """The entry point: the command line over the composition root.
 
-Each command imports what it needs when it is called, so that none waits for the libraries of another.
+Each command imports what it needs when it is called, so that no command waits for the libraries of another.
 """
 
 from collections.abc import Awaitable, Callable
@@ -54,7 +54,7 @@ class CommandLineActions:
         click.echo(masked(_settings(config, further=faults_of_files)), nl=False)
 
     def migrate(self, config: Path | None) -> None:
-        """Make or upgrade the event store's tables."""
+        """Create or upgrade the event store's tables."""
         from config.postgres import migrate_event_store
 
         _run(partial(migrate_event_store, _settings(config)))
@@ -78,7 +78,7 @@ class CommandLineActions:
         _run(partial(rebuild, _settings(config), projections))
 
     def compare(self, config: Path | None, projections: tuple[str, ...]) -> bool:
-        """Hold documents against the log alone; whether none differs."""
+        """Compare documents with the log. Return whether none differs."""
         from config.verify import Differs, verify
 
         try:
@@ -95,7 +95,7 @@ class CommandLineActions:
         _run(partial(adopt, _settings(config), dry_run=dry_run))
 
     def projections(self, config: Path | None, *, as_json: bool) -> None:
-        """Tell how the projections fare."""
+        """Print the state of the projections."""
         from config.overview import show_projections
 
         _run(partial(show_projections, _settings(config), as_json=as_json))
@@ -111,7 +111,7 @@ class CommandLineActions:
         again: bool,
         lost: bool,
     ) -> None:
-        """Destroy the key that somebody's personal fields are sealed under."""
+        """Destroy the key that seals somebody's personal fields."""
         from config.erase import erase
 
         settings = _settings(config)
@@ -149,7 +149,7 @@ class AuditCommandLine:
         anchors: tuple[Path, ...],
         as_json: bool,
     ) -> bool:
-        """Check an export, with no settings at all, or the live store."""
+        """Check an export, without any settings, or the live store."""
         from config.audit_commands import verify_export_file, verify_live
 
         if export is not None:
@@ -163,13 +163,13 @@ class AuditCommandLine:
         _run(partial(export_events, _settings(config), tenant, out, filters))
 
     def head(self, config: Path | None, *, tenant: str | None, as_json: bool) -> None:
-        """Print where chains end."""
+        """Print where each tenant's hash chain ends."""
         from config.audit_commands import show_heads
 
         _run(partial(show_heads, _settings(config), tenant, as_json=as_json))
 
     def keygen(self, file: Path) -> None:
-        """Make a key to sign with."""
+        """Create a signing key."""
         from config.audit_commands import make_key
 
         _refusing(partial(make_key, file))
@@ -189,7 +189,7 @@ class ArchiveCommandLine:
         dry_run: bool,
         public_keys: tuple[Path, ...],
     ) -> None:
-        """Move what is finished to files."""
+        """Move what has ended to files."""
         from config.archive_commands import archive
 
         settings = _settings(config)

@@ -1,4 +1,4 @@
-"""The settings as they may be shown."""
+"""The settings in a form that may be shown."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from config.urls import MASK, SecretUrl
 
 
 def masked(settings: Settings) -> str:
-    """The effective settings as YAML: secrets as `***`, addresses without their passwords."""
+    """Return the effective settings as YAML: secrets as `***`, addresses without their passwords."""
     return yaml.safe_dump(
         masked_values(settings),
         sort_keys=False,
@@ -21,7 +21,8 @@ def masked(settings: Settings) -> str:
 
 
 def masked_values(settings: Settings) -> dict[str, object]:
-    """The effective settings, by section and name: secrets as `***`, addresses without their passwords."""
+    """Return the effective settings, by section and name: secrets as `***`, addresses without their
+    passwords."""
     return {name: _shown(value) for name, value in settings.model_dump().items()}
 
 

@@ -1,4 +1,4 @@
-"""The key over the personal keys: where it is from, and the other one while that takes its place."""
+"""The key over the personal keys: where it comes from, and the other key while one replaces the other."""
 
 import base64
 import os
@@ -20,7 +20,7 @@ _ALLOWED = f"{KEY_BYTES} bytes in base64: openssl rand -base64 {KEY_BYTES}"
 
 
 def master_key_file_of(settings: Settings) -> Path | None:
-    """Where it is kept: in the file that is named, or in that of an embedded store."""
+    """Return where it is stored: in the configured file, or in that of an embedded store."""
     if settings.privacy.master_key.get_secret_value():
         return None
     if settings.privacy.master_key_file is not None:
@@ -29,11 +29,11 @@ def master_key_file_of(settings: Settings) -> Path | None:
 
 
 def master_key_of(settings: Settings, *, makes_one: bool) -> MasterKey | None:
-    """The master key, if there is one, with the other that is in use beside it during a rotation; that of an
-    embedded store is made for its owner alone.
+    """Return the master key, if there is one, with the other key that is used beside it during a rotation.
+    The key of an embedded store is created, for its owner alone.
 
     Raises:
-        CannotStart: it is given twice, or cannot be read, or is none.
+        CannotStart: it is given twice, or cannot be read, or is invalid.
     """
     key, other = _first_of(settings, makes_one=makes_one), _other_of(settings)
     if key is None:
@@ -43,7 +43,7 @@ def master_key_of(settings: Settings, *, makes_one: bool) -> MasterKey | None:
 
 
 def former_key_file_of(file: Path) -> Path:
-    """Where the former key of an embedded store is, while another takes its place."""
+    """Return where the former key of an embedded store is while another replaces it."""
     return file.with_name(f"{file.name}.before")
 
 
@@ -56,7 +56,7 @@ def _other_of(settings: Settings) -> bytes | None:
 
 
 def embedded_key_file_of(settings: Settings) -> Path | None:
-    """The file of a key that nobody has configured, and the service makes and keeps itself."""
+    """Return the file of a key that nobody has configured, which the service creates and keeps itself."""
     is_named = settings.privacy.master_key_file is not None
     return None if is_named else master_key_file_of(settings)
 
@@ -73,27 +73,28 @@ def _first_of(settings: Settings, *, makes_one: bool) -> bytes | None:
 
 
 def read_present_key(settings: Settings) -> bytes | None:
-    """The master key, where somebody has configured one.
+    """Return the master key, if somebody has configured one.
 
     Raises:
-        WrongSettings: it is given twice, or cannot be read, or is none.
+        WrongSettings: it is given twice, or cannot be read, or is invalid.
     """
     privacy = settings.privacy
     return _configured(settings, privacy.master_key.get_secret_value(), privacy.master_key_file, _KEY, _FILE)
 
 
 def read_other_key(settings: Settings) -> bytes | None:
-    """The other one, likewise.
+    """Return the other key, if somebody has configured one.
 
     Raises:
-        WrongSettings: it is given twice, or cannot be read, or is none.
+        WrongSettings: it is given twice, or cannot be read, or is invalid.
     """
     text, file = settings.privacy.other_master_key.get_secret_value(), settings.privacy.other_master_key_file
     return _configured(settings, text, file, _OTHER, _OTHER_FILE)
 
 
 def require_first_key(settings: Settings) -> None:
-    """The other key stands beside one that is configured, or that an embedded store has made.
+    """Check that the other key comes with a configured master key, or with one that an embedded store has
+    created.
 
     Raises:
         WrongSettings: it does not.
@@ -126,10 +127,10 @@ def _configured(
 
 
 def read_key(file: Path) -> bytes:
-    """The key in a file.
+    """Return the key in a file.
 
     Raises:
-        CannotStart: it cannot be read, or is none.
+        CannotStart: it cannot be read, or is invalid.
     """
     try:
         return _decoded(key_text(file).decode("ascii"))
@@ -140,7 +141,7 @@ def read_key(file: Path) -> bytes:
 
 
 def written_beside(file: Path) -> Path:
-    """A new key, on the disk in a file for its owner alone that is to get another name."""
+    """Write a new key to the disk, in a file for its owner alone that will be renamed. Return that file."""
     beside = file.with_name(f"{file.name}.{os.getpid()}")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(handle, "wb") as opened:
@@ -151,7 +152,8 @@ def written_beside(file: Path) -> Path:
 
 
 def _make(file: Path) -> None:
-    """Written beside and linked, so that nobody finds it half-written, nor makes another."""
+    """Create a key. It is written beside and then linked, so that nobody finds it half-written, or creates
+    another."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         beside = written_beside(file)
@@ -166,10 +168,10 @@ def _make(file: Path) -> None:
 
 
 def _decoded(text: str) -> bytes:
-    """The key that a text says.
+    """Return the key in a text.
 
     Raises:
-        ValueError: it says none.
+        ValueError: there is none.
     """
     key = base64.b64decode(text.strip(), validate=True)
     if len(key) != KEY_BYTES:

@@ -1,4 +1,4 @@
-"""SIMULATION: the stand-in neighbours on a transport."""
+"""SIMULATION: the simulated neighbours on a transport."""
 
 import anyio
 import structlog
@@ -17,13 +17,14 @@ from interfaces.neighbours import REQUESTS, SIMULATED, reply_to
 THINKING_SECONDS = 0.15
 
 _FORGOTTEN_SECONDS = 600
-"""For so long their queue outlives the stand-ins: a broken connection loses nothing that waits in it."""
+"""How long their queue outlives the simulated neighbours, so that a broken connection loses no waiting
+message."""
 
 log = structlog.get_logger(SIMULATED)
 
 
 def simulate_in_process(bus: InProcessBus) -> None:
-    """Let the stand-ins answer on the in-process bus."""
+    """Let the simulated neighbours answer on the in-process bus."""
 
     async def answer(message_type: str, body: bytes) -> None:
         await anyio.sleep(THINKING_SECONDS)
@@ -35,7 +36,8 @@ def simulate_in_process(bus: InProcessBus) -> None:
 
 
 async def serve_neighbours(settings: Settings) -> None:
-    """Let the stand-ins answer on RabbitMQ until a signal says stop, the job queue's worker among them.
+    """Let the simulated neighbours answer on RabbitMQ until a signal stops them, including the worker of the
+    job queue.
 
     Raises:
         CannotStart: there is no RabbitMQ to answer on.
@@ -58,7 +60,7 @@ async def serve_neighbours(settings: Settings) -> None:
 
 
 async def declare_queue(broker: RabbitBroker, settings: Settings) -> None:
-    """Declare the stand-ins' queue, bound to what the service asks for."""
+    """Declare the simulated neighbours' queue, bound to what the service asks for."""
     exchange = await broker.declare_exchange(topic_exchange(settings.rabbitmq.exchange))
     queue = await broker.declare_queue(_queue(settings))
     for request_type in REQUESTS:
@@ -68,7 +70,7 @@ async def declare_queue(broker: RabbitBroker, settings: Settings) -> None:
 
 
 def simulate_on_rabbit(broker: RabbitBroker, settings: Settings) -> None:
-    """Subscribe the stand-ins to their queue and to the job queue."""
+    """Subscribe the simulated neighbours to their queue and to the job queue."""
     exchange = topic_exchange(settings.rabbitmq.exchange)
     documented = {wire: name for name, wire in settings.rabbitmq.type_aliases.items()}
 
@@ -87,7 +89,7 @@ def simulate_on_rabbit(broker: RabbitBroker, settings: Settings) -> None:
 
 
 async def _as_it_is(message: RabbitMessage) -> RabbitMessage:
-    """The message itself: the neighbours send no content type for a decoder to go by."""
+    """Return the message itself, because the neighbours send no content type that a decoder could use."""
     return message
 
 

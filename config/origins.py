@@ -1,4 +1,5 @@
-"""Where each setting comes from: what somebody asks first who finds a service at work by the wrong one."""
+"""Where each setting comes from: the first question of somebody who finds a service running with a wrong
+one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from config.sources import Tree, at, scalars
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where a setting stands; of the environment, under which names."""
+    """Where a setting comes from; if from the environment, under which names."""
 
     kind: Literal["environment", "file", "command line", "default"]
     variables: tuple[str, ...] = ()
@@ -22,14 +23,14 @@ DEFAULT = Origin("default")
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """Those of settings that are not defaults. The same settings are equal wherever they come from."""
+    """The origins of settings that are not defaults. Equal settings are equal wherever they come from."""
 
     by_path: Mapping[Path, Origin] = field(default_factory=dict, compare=False)
 
 
 def origins_of(filled: Tree, file: Tree, ordered: Tree) -> Origins:
-    """The origin of every text of the whole tree; ``file`` and ``ordered`` are what was laid over the
-    defaults, by a file and by the command line."""
+    """Return the origin of every text of the whole tree. ``file`` and ``ordered`` are what a file and the
+    command line put over the defaults."""
     found = {}
     for path, scalar in scalars(filled):
         if at(ordered, path) is not None:
@@ -42,12 +43,12 @@ def origins_of(filled: Tree, file: Tree, ordered: Tree) -> Origins:
 
 
 def told_origins(shown: Mapping[str, object], origins: Origins) -> dict[str, dict[str, object]]:
-    """The origin of every setting that is shown, by its dotted name; a list is one setting."""
+    """Return the origin of every setting that is shown, by its dotted name. A list is one setting."""
     return {dotted(path): _told(_origin(path, origins)) for path in _leaves(shown, ())}
 
 
 def variables_of(path: Path, origins: Origins) -> tuple[str, ...]:
-    """The variables that a setting was filled from."""
+    """Return the variables from which a setting was filled."""
     return _origin(path, origins).variables
 
 

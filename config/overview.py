@@ -1,4 +1,4 @@
-"""How the projections fare, told beside a running service and without one."""
+"""The command that prints the state of the projections, whether or not a service runs."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -35,13 +35,13 @@ _COLUMNS = ("projection", "generation", "state", "position", "behind", "lag s", 
 
 
 class Standing(msgspec.Struct, frozen=True, rename="camel"):
-    """How a projection fares.
+    """The state of a projection.
 
-    ``position`` is that in the log's one partition; where there are several, each has its own, and none is
-    told. ``behind`` counts events of the log, wanted or not; ``lag_seconds`` is the age of the oldest that it
-    wants and has not handled. ``rate`` is in events a second, over the last second. ``state`` and
-    ``last_error`` are what the service at ``server.host`` and ``server.port`` says of it; none where that
-    does not answer.
+    ``position`` is that in the log's one partition. If there are several partitions, each has its own
+    position, and none is shown. ``behind`` counts events of the log, wanted or not. ``lag_seconds`` is the
+    age of the oldest wanted event that is not handled. ``rate`` is in events a second, over the last second.
+    The service at ``server.host`` and ``server.port`` reports ``state`` and ``last_error``; they are None if
+    it does not answer.
     """
 
     projection: str
@@ -56,10 +56,10 @@ class Standing(msgspec.Struct, frozen=True, rename="camel"):
 
 
 async def show_projections(settings: Settings, *, as_json: bool) -> None:
-    """Print a line a projection, and one for each that is being rebuilt.
+    """Print one line per projection, and one for each that is being rebuilt.
 
     Raises:
-        CannotStart: a store is of no use, or there is nothing yet.
+        CannotStart: a store cannot be used, or there is nothing yet.
     """
     chosen = Projections.named_by(settings).all()
     async with AsyncExitStack() as stack:
@@ -76,7 +76,7 @@ async def show_projections(settings: Settings, *, as_json: bool) -> None:
 async def standings_of(
     settings: Settings, chosen: Sequence[Projection], stores: SharedStores
 ) -> list[Standing]:
-    """How each of the projections fares.
+    """Return the state of each projection.
 
     Raises:
         StoreUnavailable: a store is away.
@@ -114,7 +114,7 @@ async def standings_of(
 
 
 async def _positions(names: Sequence[str], stores: SharedStores) -> dict[str, dict[str, str | None]]:
-    """Of each, in each partition of the log."""
+    """Return the position of each in each partition of the log."""
     load, partitions = stores.document_positions.load, await stores.event_store.partitions()
     return {name: {each: await load(name, each, Unrivalled(name)) for each in partitions} for name in names}
 
@@ -131,7 +131,8 @@ async def _lag(
 
 
 async def _said_by_the_service(settings: Settings) -> Mapping[str, dict[str, Any]]:
-    """What ``/ready`` tells of each follower; where no service has the folder, another's may answer there."""
+    """Return what ``/ready`` says of each follower. If no service has claimed the folder, another folder's
+    service may answer there."""
     if not settings.cosmos_db.endpoint and not is_claimed(settings.storage.data_dir):
         return {}
     host = _EVERYWHERE.get(settings.server.host, settings.server.host)

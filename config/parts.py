@@ -65,9 +65,10 @@ from projections.share_of_log import ShareOfLog
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """The parts, and who decides whether this instance does them now.
+    """The parts, and what decides whether this instance does them now.
 
-    ``clockwork`` gives commands by the clock; it is stopped first, so that what they cause still goes out.
+    ``clockwork`` gives commands by the clock. It is stopped first, so that what its commands cause is still
+    published.
     """
 
     shares: Sequence["PartsOfShare"]
@@ -81,7 +82,7 @@ class Parts(msgspec.Struct, frozen=True):
 
     @property
     def followers(self) -> Sequence[Follower]:
-        """Whoever reads the log, for one share of it or the whole."""
+        """All followers of the log, for one share of it or the whole."""
         return [*(follower for each in self.shares for follower in each.followers), *self.indexing]
 
     @property
@@ -90,7 +91,7 @@ class Parts(msgspec.Struct, frozen=True):
         return (self.leadership_of_documents, self.leadership_of_reactions, self.leadership_of_clockwork)
 
     def follower(self, name: str, partition: str) -> Follower | None:
-        """Who follows a partition under a name, if that is among this process's roles."""
+        """Return the follower of a partition with a name, if that is among this process's roles."""
         here = [*self.indexing]
         for each in self.shares:
             if each.share.has(partition):
@@ -98,17 +99,17 @@ class Parts(msgspec.Struct, frozen=True):
         return next((follower for follower in here if follower.name == name), None)
 
     def statuses(self) -> list[FollowerStatus]:
-        """How each follower fares, and the loops."""
+        """Return the status of each follower, and of the loops."""
         loops = [loop.status for each in self.shares for loop in each.loops]
         health = [] if self.job_health is None else [self.job_health.status]
         return together([*(follower.status for follower in self.followers), *loops, *health])
 
     def held(self) -> dict[str, bool]:
-        """Each part, and whether this instance does it now."""
+        """Return each part, and whether this instance does it now."""
         return {name: held for each in self.leaderships for name, held in each.held.items()}
 
     async def scheduler_check(self) -> Check:
-        """How cron fares."""
+        """Return the state of cron."""
         cron = self.cron
         if cron is None:
             return Check("off", "scheduler is not a role of this process")
@@ -126,30 +127,31 @@ class Parts(msgspec.Struct, frozen=True):
         return Check("up", f"{late.job} of {late.nominal_time}: {late.error}" if late else None)
 
     async def taken_over(self) -> None:
-        """Wait until this instance does what was free, for some seconds at most; all of them are running."""
+        """Wait until this instance does what was free, for some seconds at most. All parts are running
+        then."""
         async with anyio.create_task_group() as tasks:
             for leadership in self.leaderships:
                 tasks.start_soon(leadership.taken_over)
 
     async def finish_clockwork(self) -> None:
-        """Let no new firing or timer begin; those in hand are finished."""
+        """Let no new firing or timer begin. Those under way are finished."""
         await self.leadership_of_clockwork.finish()
 
     async def finish(self) -> None:
-        """Let the followers finish the batch in hand, all at the same time, and give every lease back."""
+        """Let the followers finish the current batch, all at the same time, and give every lease back."""
         async with anyio.create_task_group() as tasks:
             for leadership in self.leaderships:
                 tasks.start_soon(leadership.finish)
 
 
 def off_by(store_clock: StoreClock) -> str:
-    """By how much our clock differs from the store's, in words."""
+    """Return how far our clock is from the store's, in words."""
     seconds = store_clock.ahead_seconds
     return f"{abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'} the event store's"
 
 
 class PartsOfShare(msgspec.Struct, frozen=True):
-    """What is done for a share of the tenants; where that is the whole, each part has a lease of its own."""
+    """What is done for a share of the tenants. If that is the whole, each part has its own lease."""
 
     share: Share
     materializing: Sequence[Follower]
@@ -161,13 +163,14 @@ class PartsOfShare(msgspec.Struct, frozen=True):
 
     @property
     def by_the_clock(self) -> set[str]:
-        """The leases of what a wrong clock must not do: timers, and calls, whose time may be over."""
+        """The leases of what must not be done with a wrong clock: timers, and calls, whose time may be
+        over."""
         if self.share.is_whole:
             return {TimerLoop.name, HttpSteps.name}
         return {self.share.lease(TIMERS), self.share.lease(PUBLISHER)}
 
     def leased(self, role: str, parts: Sequence[PassingPart]) -> Sequence[Part]:
-        """The parts as they are done under leases."""
+        """Return the parts as they are done under leases."""
         return parts if self.share.is_whole or not parts else [JointPart(self.share.lease(role), parts)]
 
 
@@ -178,7 +181,7 @@ def build_parts(
     http_steps: HttpStepBuilder,
     anchoring: Anchoring | None,
 ) -> Parts:
-    """The parts of this process's roles; without a key to sign with there is no ``anchoring``."""
+    """Build the parts of this process's roles. Without a signing key there is no ``anchoring``."""
     settings, stores, clock = foundation.settings, foundation.stores, foundation.clock
     roles = settings.service.roles
     held = HeldDeadlines(stores.event_store, clock, transport.is_taken_in).held
@@ -236,7 +239,7 @@ def build_parts(
 
 
 class _ShareBuilder:
-    """Builds what is done for a share: each has handlers of its own, which remember things."""
+    """Builds what is done for a share. Each share has handlers of its own, because they remember things."""
 
     def __init__(
         self,
@@ -255,7 +258,7 @@ class _ShareBuilder:
         self._held = held
 
     def build(self, stores: ShareStores) -> PartsOfShare:
-        """The parts of this process's roles for a share."""
+        """Build the parts of this process's roles for a share."""
         roles = self._settings.service.roles
         materializing: list[Follower] = []
         publishing: list[Follower | JointPart] = []
@@ -327,7 +330,8 @@ class _ShareBuilder:
         return self._follower(handler, share, self._stores.document_positions)
 
     def _deciding(self, handler: Handler, share: Share) -> Follower:
-        """Who acts on events one by one, which takes a while, has the tenants of one order take turns."""
+        """Build a follower that handles events one by one, which takes a while. If one order holds several
+        tenants, they take turns."""
         return self._follower(
             handler,
             share,
@@ -358,7 +362,8 @@ class _ShareBuilder:
 
 
 def _indexing(settings: Settings, stores: Stores, index: Index, clock: Clock) -> Follower:
-    """It lies beside the log, so that one of all instances on the log does it."""
+    """Build the follower of the index, which lies beside the log, so that one of all instances on the log
+    does it."""
     return Follower(
         Indexing(index),
         LogAsStored(stores.event_store, stores.audit.log),

@@ -1,4 +1,4 @@
-"""PostgreSQL at a start: waited for while it is away, migrated, and refused on another schema than ours."""
+"""PostgreSQL at a start: waits for it while it is away, migrates it, and refuses another schema than ours."""
 
 from functools import partial
 from urllib.parse import parse_qsl
@@ -17,7 +17,7 @@ from infrastructure.postgres.schema import MIGRATIONS, WrongSchema, migrate, req
 
 
 async def migrate_event_store(settings: Settings) -> None:
-    """Make or upgrade the event store's tables, and print what was done.
+    """Create or upgrade the event store's tables, and print what was done.
 
     Raises:
         CannotStart: the store stayed away, may not be changed, or belongs to a newer release.
@@ -42,7 +42,7 @@ async def migrate_event_store(settings: Settings) -> None:
 
 
 def _tell_of_wait(what: str) -> None:
-    """Who that is, PostgreSQL knows: a dump, a VACUUM FULL, an open transaction."""
+    """PostgreSQL knows whom it waits for: a dump, a VACUUM FULL, an open transaction."""
     click.echo(
         f"waiting, {what}: somebody else uses a table. Who that is stands in pg_stat_activity (xact_start)",
         err=True,
@@ -50,7 +50,7 @@ def _tell_of_wait(what: str) -> None:
 
 
 async def require_postgres(settings: Settings, url: str) -> None:
-    """Wait until PostgreSQL is there, and see that its schema is ours.
+    """Wait until PostgreSQL is there, and check that its schema is ours.
 
     Raises:
         CannotStart: it stayed away, or its schema is missing, older or newer.
@@ -65,10 +65,10 @@ async def require_postgres(settings: Settings, url: str) -> None:
 
 
 async def wait_for_postgres(url: str, timeout_seconds: float) -> None:
-    """Connect, trying again while it is away.
+    """Connect, and retry while it is away.
 
     Raises:
-        CannotStart: it stayed away for as long as that, or the URL is of no use.
+        CannotStart: it stayed away for so long, or the URL cannot be used.
     """
     try:
         await once_it_is_there(
@@ -85,7 +85,8 @@ async def wait_for_postgres(url: str, timeout_seconds: float) -> None:
 
 
 def why_not_understood(url: str) -> str:
-    """Why PostgreSQL's library refuses a URL, in our words: its own quote the URL with its password."""
+    """Return why PostgreSQL's library refuses a URL, in our words, because its own quote the URL with its
+    password."""
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}
     query = url.partition("#")[0].partition("?")[2]  # urlsplit fails at hosts that it does not understand
     for name, _ in parse_qsl(query):

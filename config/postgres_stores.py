@@ -1,4 +1,4 @@
-"""The log in PostgreSQL, and all that lies beside it."""
+"""The log in PostgreSQL, and everything that lies beside it."""
 
 from contextlib import AsyncExitStack
 from typing import cast
@@ -31,7 +31,7 @@ from projections.ports import Checkpoints, MendableDocuments
 
 _AUDIT_CONNECTIONS = 3
 _AUDIT_CLOSE_SECONDS = 0.1
-"""A stop has no more than a moment for them, behind what the log itself takes."""
+"""A stop has only a moment for these connections, after what the log itself takes."""
 
 
 async def open_postgres_stores(
@@ -41,7 +41,7 @@ async def open_postgres_stores(
     document_positions: Checkpoints,
     stack: AsyncExitStack,
 ) -> Stores:
-    """Everything over a log in PostgreSQL; ``stack`` closes it again.
+    """Open everything over a log in PostgreSQL. ``stack`` closes it again.
 
     Raises:
         CannotStart: the server stayed away, or its schema is not ours.
@@ -82,10 +82,10 @@ async def open_postgres_stores(
 async def open_postgres_log_beside(
     settings: Settings, url: str, stack: AsyncExitStack, personal: PersonalParts
 ) -> EventStore:
-    """The log alone, also where a service is at work on it.
+    """Open only the log, even if a service uses it.
 
     Raises:
-        CannotStart, StoreUnavailable: it is of no use, or cannot be opened.
+        CannotStart, StoreUnavailable: it cannot be used, or cannot be opened.
     """
     await require_postgres(settings, url)
     log_settings = postgres_log_settings(url, connections=OTHER_THREADS + 1)
@@ -93,7 +93,7 @@ async def open_postgres_log_beside(
 
 
 async def open_postgres_snapshots(url: str, stack: AsyncExitStack) -> PostgresSnapshots:
-    """The snapshots of a log in PostgreSQL, to be read.
+    """Open the snapshots of a log in PostgreSQL, to read them.
 
     Raises:
         PersistenceError: the server does not answer.
@@ -106,7 +106,7 @@ async def open_postgres_snapshots(url: str, stack: AsyncExitStack) -> PostgresSn
 async def open_postgres_audit(
     url: str, stack: AsyncExitStack, timelines: Timelines | None = None
 ) -> AuditStores:
-    """Those of a log in PostgreSQL, on connections of their own likewise.
+    """Open what the audit trail of a log in PostgreSQL needs, also on connections of its own.
 
     Raises:
         StoreUnavailable: the server does not answer.

@@ -26,7 +26,7 @@ class CopiedKeys(PersonalKeys, Protocol):
     """Keys that can be copied."""
 
     def all(self) -> list[tuple[str, str, str, bytes]]:
-        """Every key with its owner: id, tenant, subject, and itself, wrapped."""
+        """Return every key with its owner: id, tenant, subject, and the wrapped key."""
         ...
 
     def add(self, keys: Sequence[tuple[str, str, str, bytes]]) -> None:
@@ -34,12 +34,12 @@ class CopiedKeys(PersonalKeys, Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what was opened."""
+        """Close what was opened."""
         ...
 
 
 class PersonalParts(msgspec.Struct, frozen=True):
-    """The keys, and what seals with them; nothing does without a master key."""
+    """The keys, and what seals with them. Without a master key nothing is sealed."""
 
     keys: PersonalKeys
     sealing: Sealing | None
@@ -53,13 +53,13 @@ async def open_personal(
     as_they_are: bool = False,
     observe_cosmos: Observe = unobserved,
 ) -> PersonalParts:
-    """Those of the configured store; ``as_they_are``: no master key is made, nor is one where there are
-    personal keys, which it would not open, and lost keys are nobody's concern. ``observe_cosmos`` is told of
-    each call to Cosmos DB.
+    """Open those of the configured store. ``as_they_are``: no master key is created, and lost keys are
+    ignored. No master key is created either if there are personal keys, because it would not open them.
+    ``observe_cosmos`` is called for each call to Cosmos DB.
 
     Raises:
-        CannotStart: the master key cannot be read, is none, or is another than that of the keys; or there are
-            no keys, and values of the log that need some.
+        CannotStart: the master key cannot be read, is invalid, or is not that of the keys; or there are no
+            keys, and values of the log that need some.
         StoreUnavailable: the keys cannot be reached.
     """
     keys = await _keys_of(settings, stack, observe_cosmos)
@@ -83,7 +83,7 @@ async def open_personal(
 
 
 async def keys_as_they_are(settings: Settings, stack: AsyncExitStack) -> PersonalKeys | None:
-    """The keys alone, none of which is opened; nothing where their file is missing, which is not made.
+    """Open only the keys, without unwrapping any. Return None if their file is missing; it is not created.
 
     Raises:
         CannotStart, StoreUnavailable: they cannot be reached.
@@ -126,7 +126,7 @@ async def _keys_beside(settings: Settings, url: str, stack: AsyncExitStack) -> P
 
 
 def open_keys(url: str) -> CopiedKeys:
-    """The keys beside a log.
+    """Open the keys beside a log.
 
     Raises:
         StoreUnavailable: they cannot be reached.

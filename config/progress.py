@@ -1,4 +1,4 @@
-"""What a long command says while it is at work: on a terminal one line, elsewhere a line now and then."""
+"""What a long command prints while it runs: one line on a terminal, elsewhere a line now and then."""
 
 import sys
 import time
@@ -32,14 +32,14 @@ class ProgressLine:
             click.echo()
 
     def show(self, progress: Progress) -> None:
-        """Say how far it has come, unless that was said a moment ago."""
+        """Print how far it has come, unless that was printed a moment ago."""
         now = time.monotonic()
         if now - self._shown_at >= (_TERMINAL_SECONDS if self._is_terminal else _LINES_SECONDS):
             self._shown_at = now
             self.say(told(progress))
 
     def say(self, what: str) -> None:
-        """Say something at any rate."""
+        """Print something in any case."""
         if self._is_terminal:
             click.echo(f"\r\033[K{self._label}: {what}", nl=False)
             self._is_open = True
@@ -48,7 +48,7 @@ class ProgressLine:
 
 
 def told(progress: Progress) -> str:
-    """One line."""
+    """Return the line."""
     total = progress.handled + progress.left
     percent = 100 * progress.handled // total if total else 100
     left = progress.seconds_left
@@ -57,7 +57,7 @@ def told(progress: Progress) -> str:
 
 
 def shown_build(build: Build) -> str:
-    """How far a rebuild has come, as whoever looks on is told."""
+    """Return how far a rebuild has come, for somebody who looks on."""
     if build.progress is None:
         return f"generation {build.generation} has begun"
     at = build.progress.at.isoformat(timespec="seconds").removesuffix("+00:00")

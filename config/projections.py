@@ -31,10 +31,10 @@ class Projections(msgspec.Struct, frozen=True):
 
     @classmethod
     def named_by(cls, settings: Settings) -> "Projections":
-        """The projections under the containers' configured names."""
+        """Return the projections under the containers' configured names."""
         names = settings.cosmos_db.containers
         return cls(*(each.type(getattr(names, each.name)) for each in msgspec.structs.fields(cls)))
 
     def all(self) -> tuple[Projection, ...]:
-        """All of them."""
+        """Return all of them."""
         return msgspec.structs.astuple(self)

@@ -78,14 +78,14 @@ class RabbitTransport:
         )
 
     def start(self, tasks: TaskGroup) -> None:
-        """Connect in the background, the ways that this process's roles go."""
+        """Connect in the background, in the directions that this process's roles need."""
         if "publisher" in self._roles:
             tasks.start_soon(self.publisher.run)
         if "consumer" in self._roles:
             tasks.start_soon(self._incoming.keep, self._subscription.start, self._look_at_what_is_consumed)
 
     async def stop_taking_in(self) -> None:
-        """Stop consuming; what is not acknowledged goes back to the queue."""
+        """Stop consuming. What is not acknowledged goes back to the queue."""
         self._consumer.stop()
         self._outgoing.hurry()
         await self._subscription.stop(GRACEFUL_SECONDS)
@@ -96,7 +96,7 @@ class RabbitTransport:
         await self._outgoing.close()
 
     async def check(self) -> Check:
-        """Down while one of the connections is that this process's roles need."""
+        """Return that it is down while a connection is down that this process's roles need."""
         needed = {"publisher": self._outgoing, "consumer": self._incoming}
         connections = [connection for role, connection in needed.items() if role in self._roles]
         for connection in connections:
@@ -110,11 +110,11 @@ class RabbitTransport:
         await declare_what_is_consumed(self._incoming, self.names)
 
     async def is_taken_in(self) -> bool:
-        """Whether no message waits in the own queue; of a broker that is away, nobody knows."""
+        """Return whether no message waits in the own queue. If the broker is away, that is not known."""
         return await self._own_queue.is_empty()
 
 
 def bindings_of(aliases: Mapping[str, str], more: Iterable[str]) -> list[str]:
-    """The routing keys of the own queue: every type that is of use, and its alias where there is one."""
+    """Return the routing keys of the own queue: every useful type, and its alias if there is one."""
     types = [*CONSUMED, *sorted(set(more) - set(CONSUMED))]
     return [*types, *(aliases[each] for each in types if each in aliases)]

@@ -1,4 +1,5 @@
-"""Derives documents again from the log, beside the live ones and whoever works on. No message goes out."""
+"""The command that derives documents again, beside the live ones and while services run. No message goes
+out."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -29,21 +30,21 @@ from projections.mending import Mender
 from projections.projection import Projection
 
 _NEAR = 200
-"""Events that may be left for the moment in which nobody else can write documents."""
+"""How many events may be left for the moment in which nobody else can write documents."""
 
 _ROUNDS = 20
 _FOLLOWED_SECONDS = 5.0
 _LOOK_AGAIN_SECONDS = 0.2
 
 SCRATCH_FILE = "rebuild.db"
-"""Where documents are built that are kept in Cosmos DB."""
+"""Where documents are built that are stored in Cosmos DB."""
 
 
 async def rebuild(settings: Settings, names: Sequence[str]) -> None:
-    """Rebuild the named containers, or all of them, and put them in the place of the live ones at once.
+    """Rebuild the named containers, or all of them, and replace all live ones at once.
 
     Raises:
-        CannotStart: a name is unknown, a store is of no use, or another rebuild is at it.
+        CannotStart: a name is unknown, a store cannot be used, or another rebuild runs.
     """
     chosen = chosen_projections(settings, names)
     async with AsyncExitStack() as stack:
@@ -73,7 +74,7 @@ async def rebuild(settings: Settings, names: Sequence[str]) -> None:
 
 
 def _no_room(settings: Settings, failure: StoreFull) -> str:
-    """To rebuild again is of no use before there is room, or without another place."""
+    """Return what to do: another rebuild is useless before there is room, or without another place."""
     again = f"stopped before the end: {failure}. Free some space and rebuild again to continue from there"
     if not settings.cosmos_db.endpoint:
         return again
@@ -81,8 +82,8 @@ def _no_room(settings: Settings, failure: StoreFull) -> str:
 
 
 def another_folder(settings: Settings) -> str:
-    """Where a scratch file may be for which the service's own folder has no room. A log that is in there
-    stays there: in a new folder an empty one would be made."""
+    """Return where a scratch file may be if the service's own folder has no room. A log in that folder stays
+    there, because an empty one would be created in a new folder."""
     given = "give this command alone another DATA_DIR, with room for all documents"
     if settings.storage.is_shared:
         return given
@@ -90,13 +91,13 @@ def another_folder(settings: Settings) -> str:
 
 
 def delete_database(path: Path) -> None:
-    """A file of SQLite, with those beside it."""
+    """Delete a file of SQLite, with those beside it."""
     for suffix in ("", "-wal", "-shm"):
         path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
 
 
 def chosen_projections(settings: Settings, names: Sequence[str]) -> list[Projection]:
-    """Those of the named containers, or all.
+    """Return those of the named containers, or all.
 
     Raises:
         CannotStart: a name is unknown.
@@ -111,10 +112,10 @@ def chosen_projections(settings: Settings, names: Sequence[str]) -> list[Project
 async def _build_beside(
     settings: Settings, chosen: Sequence[Projection], stores: SharedStores, site: SqliteBuilds
 ) -> list[str]:
-    """Build next to the live documents, in their file, and let these take their place in one transaction.
+    """Build beside the live documents, in their file, and replace them in one transaction.
 
-    While the file is locked the rest of the log is handled. So what takes the place holds all that the live
-    follower can have written, and what the follower writes afterwards is newer, or skipped.
+    While the file is locked the rest of the log is handled. So the new documents hold everything that the
+    live follower can have written, and what the follower writes afterwards is newer, or is skipped.
     """
     with ProgressLine("rebuilding") as line:
         builder = await _built(settings, chosen, stores, site, line)
@@ -136,9 +137,9 @@ async def _build_beside(
 async def _build_and_mend(
     settings: Settings, chosen: Sequence[Projection], stores: SharedStores, site: SqliteScratch
 ) -> list[str]:
-    """Build in a file of our own, then write those of the live documents that are otherwise.
+    """Build in a file of our own, then write those of the live documents that differ.
 
-    Cosmos DB cannot give a container another name, and others read it under the one it has.
+    Cosmos DB cannot rename a container, and others read it under the name that it has.
     """
     with ProgressLine("rebuilding") as line:
         builder = await _built(settings, chosen, stores, site, line)
@@ -160,7 +161,7 @@ async def _built(
     site: SqliteBuilds,
     line: ProgressLine,
 ) -> Builder:
-    """What has built, from where somebody left off, what the log holds now."""
+    """Build what the log holds now, from where an unfinished build ended. Return the builder."""
     begun = await begin(site, chosen, recipe_now(), stores)
     builder = Builder(
         chosen,
@@ -177,7 +178,8 @@ async def _built(
 
 
 async def until_followed(chosen: Sequence[Projection], stores: SharedStores) -> None:
-    """Until the followers have passed what the log holds now; or they stand still, as nobody runs them."""
+    """Wait until the followers have passed what the log holds now, or until they stand still, because nobody
+    runs them."""
     ends = await heads(stores.event_store)
     with anyio.move_on_after(_FOLLOWED_SECONDS):
         for name, (partition, end) in product((each.container.name for each in chosen), ends.items()):
@@ -193,7 +195,7 @@ async def until_followed(chosen: Sequence[Projection], stores: SharedStores) -> 
 async def begin(
     site: SqliteBuilds, chosen: Sequence[Projection], recipe: str, stores: SharedStores
 ) -> Progress | None:
-    """Where somebody left off who built the same, unless it was out of another log."""
+    """Return where an unfinished build of the same ended, unless it was from another log."""
     containers = [each.container for each in chosen]
     found = await site.begin(containers, recipe)
     begun = earliest(list(found.values()))
@@ -207,7 +209,8 @@ async def begin(
 
 
 def earliest(found: Sequence[Progress | None]) -> Progress | None:
-    """What comes again changes nothing; so all go on, in each partition, from where the last of them is."""
+    """Return where to continue: in each partition, where the last of them is. What comes again changes
+    nothing."""
     begun = [progress for progress in found if progress is not None]
     if not begun or len(begun) < len(found):
         return None

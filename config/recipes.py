@@ -1,8 +1,8 @@
-"""By what code the documents of each container were made, kept beside their positions.
+"""Which code made the documents of each container. This is stored beside their positions.
 
-A follower that goes on from its position leaves documents as a former release made them. Whether that made
-them otherwise, the code cannot tell, only a comparison: so a start says which were made by another, until a
-rebuild or a comparison without a difference.
+A follower that continues from its position leaves documents as a former release made them. Only a comparison
+can show whether that made them in another way. So a start says which containers were made by other code,
+until a rebuild, or a comparison without a difference.
 """
 
 from collections.abc import Iterable
@@ -19,18 +19,19 @@ from projections.ports import Checkpoints
 log = structlog.get_logger(__name__)
 
 _PARTITION = "recipe"
-"""No tenant is called so, nor is any log's partition: among a follower's positions, it is none."""
+"""No tenant has this name, and no partition of a log has. So it is not a position of a follower."""
 
 _UNKNOWN = "of a release that has not noted it"
 
 
 def recipe_now() -> str:
-    """By what documents are made now: another release may fold otherwise, and does not go on with a build."""
+    """Return a hash of the code that makes documents now. Another release may fold in another way, and does
+    not continue a build."""
     return recipe_of(domain, projections)
 
 
 async def tell_of_other_recipes(names: Iterable[str], positions: Checkpoints, store: EventStore) -> None:
-    """Note the recipe of containers that nothing has followed into yet, and name those of another one.
+    """Note the recipe of containers that no follower has filled yet, and log those with another recipe.
 
     Raises:
         StoreUnavailable: the positions or the log cannot be reached.
@@ -56,7 +57,7 @@ async def tell_of_other_recipes(names: Iterable[str], positions: Checkpoints, st
 
 
 async def note_recipe(names: Iterable[str], positions: Checkpoints) -> None:
-    """They are as this release makes them.
+    """Note that these containers are as this release makes them.
 
     Raises:
         StoreUnavailable: the positions cannot be reached.

@@ -1,4 +1,4 @@
-"""The REST API and what is behind it, the probes, and the console over them."""
+"""Builds the REST API and what it needs, the probes, and the console over them."""
 
 from importlib.metadata import version
 
@@ -34,7 +34,7 @@ from projections.projection import interest_of
 
 
 class Rest(msgspec.Struct, frozen=True):
-    """The application, and what of it has a life of its own."""
+    """The application, and those parts of it that run on their own."""
 
     app: Starlette
     freshness: Freshness
@@ -51,7 +51,7 @@ def build_rest(
     parts: Parts,
     signer: Ed25519Signer | None,
 ) -> Rest:
-    """What answers requests, as far as the roles and the settings let it."""
+    """Build what answers requests, as far as the roles and the settings allow."""
     settings, store, reads = foundation.settings, foundation.stores.event_store, foundation.reads
     authenticate = _authenticator(settings)
     operators = Operators(settings.approvals.operator_roles)

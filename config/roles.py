@@ -1,10 +1,10 @@
-"""What is done in shares of the tenants, each under one lease a share, where the log allows it."""
+"""The roles that are done in shares of the tenants, each share under one lease, if the log allows it."""
 
 PROJECTOR = "projector"
 """Keeps documents up to date."""
 PUBLISHER = "publisher"
-"""Publishes, and makes the calls of steps."""
+"""Publishes messages, and makes the calls of steps."""
 POLICIES = "policies"
 """Gives commands that follow from events, and sets timers."""
 TIMERS = "timers"
-"""Gives the commands of timers that are due."""
+"""Gives the commands of due timers."""

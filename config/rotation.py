@@ -1,7 +1,7 @@
-"""Puts another master key over all personal keys, and says what came of it.
+"""The command that replaces the master key over all personal keys, and prints the outcome.
 
-An embedded store's key is changed with it: the former one stays beside it, in a file that every start reads
-too, until no personal key needs it any more. So whoever is killed repeats it.
+The key of an embedded store is replaced too. The former one stays beside it, in a file that every start also
+reads, until no personal key needs it any more. So a command that was killed can be run again.
 """
 
 import os
@@ -27,9 +27,9 @@ async def rotate_master_key(settings: Settings) -> None:
     """Wrap every personal key with the master key.
 
     Raises:
-        CannotStart: a store is of no use, there is no other key, or a personal key opens with neither; or
-            somebody goes on wrapping keys with the former one. Where an embedded store's own is missing or
-            another, that is told before anything is changed.
+        CannotStart: a store cannot be used, there is no other key, or a personal key opens with neither; or a
+            process still wraps keys with the former one. If an embedded store's own key is missing or
+            another, this is raised before anything is changed.
     """
     async with AsyncExitStack() as stack:
         try:
@@ -73,7 +73,8 @@ def _still_in_use(rotated: Rotated) -> str:
 
 
 def _cannot_tell(rotated: Rotated, personal: PersonalParts, watch_seconds: float) -> str:
-    """Only who starts the processes knows what they have: a key is wrapped when somebody new turns up."""
+    """Only whoever starts the processes knows which keys they have: a key is wrapped only when somebody new
+    appears."""
     present = "" if personal.master is None else f" ({personal.master.fingerprint})"
     return (
         f"all {rotated.keys} are wrapped with the present one{present}, and within {watch_seconds:g} s no"
@@ -83,7 +84,7 @@ def _cannot_tell(rotated: Rotated, personal: PersonalParts, watch_seconds: float
 
 
 def _claim_all(settings: Settings, stack: AsyncExitStack) -> None:
-    """Nobody is to work with the former key alone."""
+    """Nobody may work with the former key alone."""
     folder = settings.storage.data_dir
     claim(folder, "storage.data_dir", stack)
     url = settings.storage.effective_event_store_url.get_secret_value()
@@ -107,7 +108,7 @@ def _names_another(settings: Settings) -> bool:
 
 
 def _change(file: Path) -> None:
-    """Make a new key, unless a rotation that was killed has; the former one stays beside it."""
+    """Create a new key, unless an interrupted rotation has. The former one stays beside it."""
     former = former_key_file_of(file)
     try:
         if not file.exists():

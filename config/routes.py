@@ -41,7 +41,7 @@ from projections.tasks import TaskCandidates
 
 
 class Answering(msgspec.Struct, frozen=True, kw_only=True):
-    """What the routes have besides the foundation and the handlers; without ``signer`` nothing is signed."""
+    """What the routes need besides the foundation and the handlers. Without ``signer`` nothing is signed."""
 
     service: Service
     operators: Operators
@@ -54,7 +54,7 @@ class Answering(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def api_routes(foundation: Foundation, handlers: Handlers, answering: Answering) -> list[Route]:
-    """All of them."""
+    """Return all routes."""
     stores, shown, clock = foundation.stores, foundation.projections, foundation.clock
     service, operators, jobs = answering.service, answering.operators, foundation.jobs
     schedules = foundation.schedules

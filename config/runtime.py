@@ -1,4 +1,4 @@
-"""The service's life: start every part, serve, stop in an order that loses nothing."""
+"""The service's life: start every part, serve, and stop in an order that loses nothing."""
 
 import os
 import signal
@@ -24,7 +24,8 @@ from interfaces.rest.http_protocol import BoundedHttpProtocol
 HTTP_DRAIN_SECONDS = 4
 FOLLOWERS_DRAIN_SECONDS = 4.0
 LAST_SECONDS = 3.0
-"""Kept back of the time to stop, for what cannot be cut short: a thread that waits, stores that close."""
+"""The part of the time to stop that is reserved for what cannot be cut short: a waiting thread, stores that
+close."""
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ async def serve(settings: Settings) -> None:
     """Run the service until SIGTERM, SIGINT or SIGHUP.
 
     Raises:
-        CannotStart: the port is taken, a store is of no use, or hardly a file may be opened.
+        CannotStart: the port is taken, a store cannot be used, or too few files may be opened.
     """
     require_enough(settings)
     try:
@@ -80,9 +81,10 @@ async def run(container: Container, listener: socket.socket, orders: Orders) -> 
 
 @asynccontextmanager
 async def working(container: Container, stop: "Stop | None" = None) -> AsyncIterator[None]:
-    """Everything at work but the HTTP server; on leaving, it is stopped in an order that loses nothing.
+    """Run everything except the HTTP server. At the end of the block everything is stopped in an order that
+    loses nothing.
 
-    Where ``stop`` begins while the parts are taken over, that is waited for no longer.
+    If ``stop`` begins while the parts are taken over, that is no longer waited for.
     """
     stop = stop or Stop(container.settings.server.shutdown_seconds)
     async with anyio.create_task_group() as tasks:
@@ -109,12 +111,12 @@ async def working(container: Container, stop: "Stop | None" = None) -> AsyncIter
 
 
 class Stop:
-    """The time that a stop may take as a whole; it begins with the first signal."""
+    """The time that a whole stop may take. It begins with the first signal."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.before = anyio.CancelScope()
-        """What is done in it is broken off as the stop begins."""
+        """What is done in it is cancelled when the stop begins."""
         self._end: float | None = None
 
     @property
@@ -123,16 +125,16 @@ class Stop:
         return self._end is not None
 
     def begin(self) -> float:
-        """Begin, if it has not begun, and tell when the time will be up."""
+        """Begin, if it has not begun, and return when the time will be up."""
         if self._end is None:
             self._end = anyio.current_time() + self.seconds
             self.before.cancel()
         return self._end
 
     def begin_for_good(self) -> None:
-        """Begin, and end the process in any case: what hangs in a thread cannot be stopped otherwise.
+        """Begin, and end the process in any case, because what hangs in a thread cannot be stopped otherwise.
 
-        Nothing is lost by it. Whatever was answered or acknowledged is stored, the rest comes again.
+        Nothing is lost by it. Whatever was answered or acknowledged is stored, and the rest comes again.
         """
         self.begin()
         guard = threading.Timer(self.seconds - 0.5, _end_the_process, (self.seconds,))
@@ -158,7 +160,7 @@ class _Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop taking in, on every side; nobody waits for what has not come yet."""
+        """Accept nothing more, on every side. Nobody waits for what has not come yet."""
         self._container.freshness.stop()
         self._container.streams.stop()
         self._container.exports.stop()
@@ -167,9 +169,8 @@ class _Server(uvicorn.Server):
 
 
 async def _obey(orders: Orders, server: uvicorn.Server, stop: Stop) -> None:
-    """Stop at the first signal; at the second, without waiting for the requests in hand. A terminal that
-    closes sends SIGHUP twice, by the system and by its shell: that is no haste.
-    """
+    """Stop at the first signal; at the second, without waiting for the requests under way. A terminal that
+    closes sends SIGHUP twice, from the system and from its shell, which is no reason to hurry."""
     while True:
         received = await anext(orders)
         log.info("stopping", signal=received.name)
@@ -182,9 +183,9 @@ async def _obey(orders: Orders, server: uvicorn.Server, stop: Stop) -> None:
 
 
 async def _stop_taking_in(container: Container) -> None:
-    """No new firing, timer or message, nor anybody who waits for a task; what is in hand is finished.
+    """Begin no new firing, timer or message, and let nobody wait for a task. What is under way is finished.
 
-    Twice is harmless.
+    Repeated calls do no harm.
     """
     container.task_news.close()
     await container.parts.finish_clockwork()
@@ -192,14 +193,14 @@ async def _stop_taking_in(container: Container) -> None:
 
 
 async def _finish(container: Container) -> None:
-    """Let the followers finish the batch in hand if they can, then give nothing more out."""
+    """Let the followers finish the current batch if they can, then publish nothing more."""
     with anyio.move_on_after(FOLLOWERS_DRAIN_SECONDS):
         await container.parts.finish()
     await container.transport.close()
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket.
+    """Return a listening socket.
 
     Raises:
         CannotStart: the port is taken, or the address is not ours.

@@ -1,4 +1,4 @@
-"""The settings, section by section. Their defaults stand in `default.yaml` and nowhere else."""
+"""The settings, section by section. Their defaults are in `default.yaml` and nowhere else."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
@@ -52,13 +52,13 @@ Step = Literal["risk_analysis", "risk_scoring", "forecast", "recommendation"]
 
 
 class Section(BaseModel):
-    """Frozen, and strict about names: a setting that is misspelt must not be silently without effect."""
+    """Frozen, and strict about names, because a misspelt setting must not silently have no effect."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 class Service(Section):
-    """What the service calls itself (`app_id`, `source.service`, in logs), and what this process does."""
+    """The service's name (`app_id`, `source.service`, in logs), and what this process does."""
 
     name: Name
     roles: Roles
@@ -77,7 +77,7 @@ class Server(Section):
 
 
 class Storage(Section):
-    """Where events, and when embedded documents, are kept."""
+    """Where events are stored, and documents if they are embedded."""
 
     data_dir: Directory
     event_store_url: StoreUrl
@@ -99,18 +99,18 @@ class Storage(Section):
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes can have the same event store."""
+        """Whether other processes can use the same event store."""
         return not self.effective_event_store_url.get_secret_value().startswith("sqlite:")
 
 
 class Auth(Section):
-    """How a caller is known; see `Settings.effective_auth_mode`."""
+    """How callers are identified; see `Settings.effective_auth_mode`."""
 
     mode: AuthMode
 
 
 class Console(Section):
-    """Whether there are web pages, how long a sign-in there lasts, and whether it takes a name alone."""
+    """Whether there are web pages, how long a sign-in there lasts, and whether a name alone is enough."""
 
     enabled: Flag
     session_seconds: Seconds
@@ -125,7 +125,7 @@ class Jwt(Section):
 
 
 class Containers(Section):
-    """The documents' containers, by what is in them; ``positions`` is ours alone, and in Cosmos DB alone."""
+    """The documents' containers, by what is in them. Only we use ``positions``, and only in Cosmos DB."""
 
     workflows: Name
     steps: Name
@@ -140,7 +140,7 @@ class Containers(Section):
 
 
 class CosmosDb(Section):
-    """The platform's document database; without an endpoint documents are embedded."""
+    """The platform's document database. Without an endpoint documents are embedded."""
 
     endpoint: OptionalHttpUrl
     key: Credential
@@ -150,7 +150,7 @@ class CosmosDb(Section):
 
 
 class RabbitMq(Section):
-    """The platform's broker; without a URL the bus is in the process."""
+    """The platform's broker. Without a URL the bus is in the process."""
 
     url: BrokerUrl
     exchange: Name
@@ -194,7 +194,7 @@ class Services(Section):
 
 
 class JobRetries(Section):
-    """How often a run is tried at most, and when again after it has failed."""
+    """How often a run is tried at most, and when again after a failure."""
 
     attempts: Count = 1
     delay_seconds: Delay = 300.0
@@ -202,7 +202,7 @@ class JobRetries(Section):
 
 
 class JobRules(Section):
-    """The rules of one job; a job of a name that the platform does not have needs a ``cron``."""
+    """The rules of one job. A job that the platform does not have needs a ``cron``."""
 
     cron: Cron | None = None
     enabled: Flag = True
@@ -237,14 +237,14 @@ class BatchJobs(Section):
 
     @property
     def crons(self) -> dict[str, str]:
-        """Each job's cron expression by the job's name on the wire."""
+        """Each job's cron expression, by the job's name on the wire."""
         keys = [key for key in type(self).model_fields if key.endswith("_cron")]
         own = {name: rules.cron for name, rules in self.jobs.items() if rules.cron is not None}
         return {key.removesuffix("_cron").replace("_", "-"): getattr(self, key) for key in keys} | own
 
     @property
     def definitions(self) -> list[JobDefinition]:
-        """The jobs with their rules, in the order of the contract, further ones after them."""
+        """The jobs with their rules, in the order of the contract, and further ones after them."""
         return [self._definition(name, cron) for name, cron in self.crons.items()]
 
     def _definition(self, name: str, cron: str) -> JobDefinition:
@@ -276,7 +276,8 @@ class BatchJobs(Section):
 
 
 class Workflows(Section):
-    """What starts a workflow, how fast, who lays down its steps, and how long one may stay unanswered."""
+    """What starts a workflow, how fast, who may publish definitions, and how long a step may stay
+    unanswered."""
 
     opportunity_shard_types: Annotated[tuple[Text, ...], Field(min_length=1), Allowed("one or more types")]
     publisher_roles: Annotated[tuple[Text, ...], Field(), Allowed("a list of roles")]
@@ -291,7 +292,7 @@ class Workflows(Section):
 
 
 class Approvals(Section):
-    """Who decides, and what holds of it for every tenant; what each has laid down stands in ``file``."""
+    """Who decides, and what applies to every tenant. What each tenant has configured is in ``file``."""
 
     file: OptionalFile
     directory_url: OptionalHttpUrl
@@ -305,7 +306,7 @@ class Approvals(Section):
 
 
 class Audit(Section):
-    """How it is proved that nobody has changed the log: see `docs/audit.md`."""
+    """How to prove that nobody has changed the log: see `docs/audit.md`."""
 
     signing_key: SecretText
     signing_key_file: OptionalFile
@@ -379,21 +380,21 @@ class Settings(Section):
 
     @property
     def origins(self) -> Origins:
-        """Where those come from that are not defaults."""
+        """Where settings come from that are not defaults."""
         return self._origins
 
     def coming_from(self, origins: Origins) -> Self:
-        """The same settings, which tell where they come from."""
+        """Return the same settings, with their origins."""
         told = self.model_copy()
         told._origins = origins
         return told
 
     @property
     def effective_auth_mode(self) -> Literal["jwt", "gateway"]:
-        """`auth.mode`, or what it is when silent: `jwt` once there is a secret (api.md, "modes")."""
+        """`auth.mode`, or its value if not given: `jwt` once there is a secret (api.md, "modes")."""
         return self.auth.mode or ("jwt" if self.jwt.secret.get_secret_value() else "gateway")
 
     @property
     def is_a_trial(self) -> bool:
-        """Whether callers are believed only because nobody but this machine should reach the address."""
+        """Whether callers are trusted only because nobody but this machine should reach the address."""
         return not self.auth.mode and not self.jwt.secret.get_secret_value()

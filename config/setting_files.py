@@ -1,4 +1,4 @@
-"""Looks at the keys and files that settings name, before anything is begun with them."""
+"""Checks the keys and files that settings name, before anything is begun with them."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,7 +11,7 @@ from config.wrong_settings import WrongSettings
 
 
 def faults_of_files(settings: Settings) -> Iterator[SettingFault]:
-    """Every fault of what would be read at a start. What an embedded store keeps itself is not looked at."""
+    """Yield every fault of what a start would read. What an embedded store keeps itself is not checked."""
     for read in _READ:
         try:
             read(settings)

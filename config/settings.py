@@ -1,4 +1,4 @@
-"""The settings, read and checked in one go. The only reader of the environment."""
+"""Reads and checks the settings in one go. Only this module reads the environment."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 DISTRIBUTION = "workflow-orchestrator"
-"""What the package is called where it is installed."""
+"""The name of the installed package."""
 
 Check = Callable[[Settings], Iterable[SettingFault]]
 
@@ -66,12 +66,12 @@ def load_settings(
 
 
 def tells_tracebacks() -> bool:
-    """Whether LOG_LEVEL asks where an exception comes from; asked where no settings could be read, too."""
+    """Return whether LOG_LEVEL asks for tracebacks. This also works if no settings could be read."""
     return os.environ.get("LOG_LEVEL", "").lower() == "debug"
 
 
 def _validated(tree: Tree, sound: Tree) -> tuple[Settings, list[SettingFault]]:
-    """The settings, those at fault as their defaults, and the faults."""
+    """Return the settings, with defaults for those at fault, and the faults."""
     try:
         return Settings.model_validate(plain(tree)), []
     except ValidationError as error:

@@ -1,9 +1,9 @@
-"""What tells a process to stop, heard from its first moment on.
+"""What tells a process to stop, from its first moment on.
 
-In a container it is process 1, for which the kernel drops each signal that nobody listens for: an instance
+In a container it is process 1, for which the kernel drops each signal that nobody listens for. So an instance
 that is told to stop while it waits for its stores would go on to serve, and to take leases. Until the service
-listens, and in every command that does not, SIGTERM ends the process as Ctrl-C does, with its cleaning up. So
-does SIGHUP, the end of the terminal that it was begun in, unless that is to be survived (``nohup``).
+listens, and in every command that does not, SIGTERM ends the process as Ctrl-C does, including its cleanup.
+So does SIGHUP, the end of the terminal in which it was started, unless that is to be survived (``nohup``).
 """
 
 import asyncio
@@ -21,11 +21,11 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 Orders = AsyncIterator[signal.Signals]
-"""The signals that came and come; whoever asks takes the next."""
+"""The signals that came and come. Each is taken once."""
 
 
 def end_when_told() -> None:
-    """From now on SIGTERM and SIGHUP end the process, with the exit code that a shell gives to that."""
+    """Let SIGTERM and SIGHUP end the process from now on, with the exit code that a shell gives to that."""
     for each in (signal.SIGTERM, *_hanging_up()):
         signal.signal(each, _end)
 
@@ -35,17 +35,17 @@ def _end(received: int, _: FrameType | None) -> NoReturn:
 
 
 def listening() -> AbstractContextManager[Orders]:
-    """From now on SIGTERM, SIGINT and SIGHUP are kept for who asks for them."""
+    """Keep SIGTERM, SIGINT and SIGHUP from now on, for whoever asks for them."""
     return anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, *_hanging_up())
 
 
 def _hanging_up() -> tuple[signal.Signals, ...]:
-    """SIGHUP, unless whoever started the process had it ignored."""
+    """Return SIGHUP, unless whoever started the process had it ignored."""
     return () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
 
 
 async def unless_told_to_stop(orders: Orders, work: Awaitable[T]) -> T | None:
-    """What some work comes to; none where it was told to stop before, which cancels the work."""
+    """Return the result of some work, or None if it was told to stop before, which cancels the work."""
     with anyio.CancelScope() as scope:
 
         async def stop() -> None:

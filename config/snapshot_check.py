@@ -1,4 +1,5 @@
-"""Opens the snapshots of the configured store, to be held against its log; whether or not a service runs."""
+"""Opens the snapshots of the configured store, to compare them with its log, whether or not a service
+runs."""
 
 import sqlite3
 from contextlib import AsyncExitStack
@@ -23,7 +24,8 @@ from infrastructure.sqlite.snapshots import SqliteSnapshots, snapshots_file
 async def open_snapshot_check(
     settings: Settings, sources: AuditSources, report: Report, stack: AsyncExitStack
 ) -> SnapshotCheck | None:
-    """What compares them; none where there are none, or they cannot be compared, as the report then says.
+    """Open what compares them. Return None if there are none, or if they cannot be compared, as the report
+    then says.
 
     Raises:
         StoreUnavailable: the store is away.

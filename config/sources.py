@@ -1,7 +1,7 @@
-"""From the YAML files to a tree of texts: read, laid over one another, filled from the environment.
+"""From the YAML files to a tree of texts: read, put over one another, filled from the environment.
 
-Scalars stay the texts that stand there. Only the setting's own type says what a text means, so a secret of
-digits stays a text whichever way it comes in, and `3051` is a number for a port.
+Scalars stay the texts that they are. Only the setting's own type decides what a text means, so a secret of
+digits stays a text wherever it comes from, and `3051` is a number for a port.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,19 +14,19 @@ import yaml
 from config.faults import Path, SettingsError, dotted
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The one in C reads the defaults in 0.6 ms instead of 17."""
+"""The loader in C reads the defaults in 0.6 ms instead of 17."""
 
 _DEEPEST = 24
-"""A job's metadata_schema begins at the fifth and has levels of its own."""
+"""A job's metadata_schema begins at the fifth level and has levels of its own."""
 
 _MOST_BYTES = 4 * 1024 * 1024
 
 _MOST_NODES = 100_000
-"""Of lists, mappings and values, aliases written out: ten lines of them can stand for a billion."""
+"""Lists, mappings and values, with aliases written out: ten lines of aliases can stand for a billion."""
 
 
 class Scalar(msgspec.Struct, frozen=True):
-    """A text, and the environment variables that it was filled from."""
+    """A text, and the environment variables from which it was filled."""
 
     text: str
     variables: tuple[str, ...] = ()
@@ -37,7 +37,8 @@ Tree: TypeAlias = "dict[str, Node]"
 
 
 def read(file: FilePath) -> Tree:
-    """The settings of one YAML file. Raises `SettingsError` with one line, never quoting the file."""
+    """Return the settings of one YAML file. Raises `SettingsError` with one line that never quotes the
+    file."""
     try:
         text = _text_of(file)
         _refuse_what_swells(text, file)
@@ -69,9 +70,10 @@ def _text_of(file: FilePath) -> str:
 
 
 def _refuse_what_swells(text: str, file: FilePath) -> None:
-    """Before anything is made of it: so deep that the parser itself fails, or large by its aliases.
+    """Refuse a file before anything is made of it, if it is so deep that the parser itself fails, or large
+    because of its aliases.
 
-    An alias that stands within its own anchor is deeper than any level, which is told when it is followed.
+    An alias within its own anchor is deeper than any level, which shows when it is followed.
     """
     sizes: dict[str, int] = {}
     opened: list[tuple[str | None, int]] = []
@@ -98,7 +100,8 @@ def _refuse_what_swells(text: str, file: FilePath) -> None:
 
 
 def overlay(base: Tree, over: Tree) -> Tree:
-    """One tree laid over another, setting by setting. A list replaces a list; null leaves what is below."""
+    """Return one tree put over another, setting by setting. A list replaces a list. Null leaves what is
+    below."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
@@ -110,7 +113,7 @@ def overlay(base: Tree, over: Tree) -> Tree:
 
 
 def at(tree: Node, path: Path) -> Node:
-    """What stands at a place, None for nothing."""
+    """Return what stands at a place, or None."""
     for key in path:
         if isinstance(tree, dict):
             tree = tree.get(key)
@@ -122,9 +125,9 @@ def at(tree: Node, path: Path) -> Node:
 
 
 def repaired(tree: Tree, paths: Iterable[Path], defaults: Tree) -> Tree:
-    """The tree with the given places taken from the defaults, or left out where these have nothing.
+    """Return the tree with the given places taken from the defaults, or left out if these have nothing there.
 
-    It lets the other settings be checked all the same, so that every fault is told at once.
+    So the other settings can be checked nevertheless, and every fault is reported at once.
     """
     for path in paths:
         tree = _replaced(tree, path, defaults)
@@ -132,7 +135,7 @@ def repaired(tree: Tree, paths: Iterable[Path], defaults: Tree) -> Tree:
 
 
 def plain(node: Node) -> object:
-    """The tree as pydantic takes it."""
+    """Return the tree in the form that pydantic takes."""
     if isinstance(node, dict):
         return {key: plain(value) for key, value in node.items()}
     if isinstance(node, list):
@@ -141,7 +144,7 @@ def plain(node: Node) -> object:
 
 
 def scalars(node: Node, path: Path = ()) -> Iterator[tuple[Path, Scalar]]:
-    """Every scalar of the tree with its place."""
+    """Yield every scalar of the tree with its place."""
     if isinstance(node, Scalar):
         yield path, node
     elif node is not None:

@@ -1,4 +1,4 @@
-"""The log in an SQLite file, and all that lies beside it."""
+"""The log in an SQLite file, and everything that lies beside it."""
 
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -32,10 +32,10 @@ async def open_sqlite_stores(
     document_positions: Checkpoints,
     stack: AsyncExitStack,
 ) -> Stores:
-    """Everything over a log in a file; ``stack`` closes it again.
+    """Open everything over a log in a file. ``stack`` closes it again.
 
     Raises:
-        CannotStart: it cannot be opened, or is of no use.
+        CannotStart: it cannot be opened, or cannot be used.
     """
     try:
         personal = await open_personal(settings, stack)
@@ -67,7 +67,7 @@ async def open_sqlite_stores(
 async def open_sqlite_log(
     path: Path, stack: AsyncExitStack, personal: PersonalParts, *, snapshots: SnapshotStore | None = None
 ) -> EventStore:
-    """The log alone, also where a service is at work on it.
+    """Open only the log, even if a service uses it.
 
     Raises:
         StoreUnavailable: it cannot be opened.
@@ -76,7 +76,8 @@ async def open_sqlite_log(
 
 
 async def open_sqlite_audit(path: Path, followers: SqliteDatabase, stack: AsyncExitStack) -> AuditStores:
-    """Those of a log in a file: connections of their own, so that nothing waits for a long reading.
+    """Open what the audit trail of a log in a file needs, on connections of their own, so that nothing waits
+    for a long read.
 
     Raises:
         StoreUnavailable: a file cannot be opened.
@@ -93,7 +94,7 @@ async def open_sqlite_audit(path: Path, followers: SqliteDatabase, stack: AsyncE
 
 
 async def open_files_for_reading(path: Path, stack: AsyncExitStack) -> AuditSources:
-    """What is asked and proved by, whether or not a service runs on it; nothing is written.
+    """Open what querying and proving need, whether or not a service runs. Nothing is written.
 
     Raises:
         CannotStart: there is no such log.

@@ -1,7 +1,7 @@
-"""Standard streams that whoever started the process had closed.
+"""Standard streams that were closed by whoever started the process.
 
-The next file that is opened takes the number of one. A connection at number 2 would be written log lines, and
-the event loop ends the process as it closes it.
+The next opened file takes the number of a closed one. Log lines would be written to a connection at number 2,
+and closing it would end the process through the event loop.
 """
 
 import os
@@ -9,7 +9,7 @@ import sys
 
 
 def open_what_is_closed() -> None:
-    """Let each lead nowhere. To be called before anything is opened that stays open."""
+    """Open each closed stream to nowhere. Call this before anything is opened that stays open."""
     if _was_closed(0):
         sys.stdin = os.fdopen(0, closefd=False)
     if _was_closed(1):

@@ -1,4 +1,4 @@
-"""A store that is away at a start is waited for."""
+"""Waits for a store that is away at a start."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -22,11 +22,11 @@ log = structlog.get_logger(__name__)
 async def once_it_is_there(
     store: str, work: Callable[[], Awaitable[T]], *, away: type[Exception], seconds: float
 ) -> T:
-    """What ``work`` comes to, tried anew for so many seconds where it fails with ``away``; ``store`` names in
-    the log what is waited for.
+    """Return the result of ``work``, retried for so many seconds while it fails with ``away``. ``store``
+    names in the log what is waited for.
 
     Raises:
-        away: it did so until the end.
+        away: it failed until the end.
     """
 
     def note(state: RetryCallState) -> None:

@@ -1,7 +1,7 @@
-"""Opens what events, documents, positions and timers are kept in, waiting for it where it is away.
+"""Opens the stores of events, documents, positions and timers, and waits for those that are away.
 
-What is peculiar to a store lies in a module of its own, which is imported once that store is to be opened:
-the client libraries of PostgreSQL, Cosmos DB and RabbitMQ would be over a third of a start and of its memory.
+What is special to a store is in a module of its own, which is imported only if that store is opened: the
+client libraries of PostgreSQL, Cosmos DB and RabbitMQ would take over a third of a start and of its memory.
 """
 
 import sqlite3
@@ -42,8 +42,8 @@ COMMANDS_AT_ONCE = 100
 class Stores(msgspec.Struct, frozen=True):
     """Every store that the service uses.
 
-    The projections' positions lie beside the documents, those of the outbox and the policies beside
-    the log: documents that are thrown away come back without a message being sent again.
+    The projections' positions lie beside the documents, those of the outbox and the policies beside the log.
+    So documents that are deleted come back without a message being sent again.
     """
 
     event_store: EventStore
@@ -51,18 +51,18 @@ class Stores(msgspec.Struct, frozen=True):
     document_positions: Checkpoints
     log_positions: Checkpoints
     shares: "Sequence[ShareStores]"
-    """Of the log; where it has one order for all, the whole."""
+    """The shares of the log; the whole, if it has one order for all tenants."""
     leases: Leases
     """For what all instances on the log share."""
     document_leases: Leases
-    """For what keeps the documents up to date: as many as there are sets of documents do it."""
+    """For what keeps the documents up to date: each set of documents has an instance that does so."""
     audit: AuditStores
     personal: PersonalParts
     wakeups: "Wakeups | None" = None
     build_notes: SqliteBuildNotes | None = None
-    """What is being rebuilt, where documents are in SQLite."""
+    """What is being rebuilt, if documents are in SQLite."""
     store_clock: StoreClock = msgspec.field(default_factory=StoreClock)
-    """That of the log; of one that no other process shares it is never told."""
+    """The log's clock. If no other process shares the log, it is never read."""
 
 
 class ShareStores(msgspec.Struct, frozen=True):
@@ -82,9 +82,9 @@ class Wakeups(Protocol):
 
 
 class SharedStores(msgspec.Struct, frozen=True):
-    """What a command reads beside a running service, and what it writes documents to.
+    """What a command reads beside a running service, and where it writes documents.
 
-    ``database`` and ``file`` hold the documents where they are in SQLite.
+    ``database`` and ``file`` hold the documents if they are in SQLite.
     """
 
     event_store: EventStore
@@ -101,10 +101,10 @@ async def open_stores(
     *,
     observe_cosmos: Observe = unobserved,
 ) -> Stores:
-    """Open everything; ``stack`` closes it again. ``observe_cosmos`` is told of each call to Cosmos DB.
+    """Open everything. ``stack`` closes it again. ``observe_cosmos`` is called for each call to Cosmos DB.
 
     Raises:
-        CannotStart: a store is of no use, or stayed away longer than the settings allow.
+        CannotStart: a store cannot be used, or stayed away longer than the settings allow.
     """
     try:
         stores = await _open_stores(settings, containers, stack, observe_cosmos)
@@ -118,12 +118,12 @@ async def open_stores(
 async def open_beside(
     settings: Settings, containers: Sequence[Container], stack: AsyncExitStack, *, as_they_are: bool = False
 ) -> SharedStores:
-    """Open the log and the documents, also where a service is at work on them: SQLite lets one writer at a
-    time at a file, whatever process it is in, and what the service itself keeps in memory of its log and its
-    leases is not touched. ``as_they_are``: what is missing is not made.
+    """Open the log and the documents, even if a service uses them. SQLite lets one writer at a time use a
+    file, whichever process it is in; what the service itself keeps in memory of its log and its leases is not
+    affected. ``as_they_are``: nothing that is missing is created.
 
     Raises:
-        CannotStart: a store is of no use, or stayed away longer than the settings allow.
+        CannotStart: a store cannot be used, or stayed away longer than the settings allow.
     """
     try:
         if as_they_are or settings.storage.is_in_cosmos:
@@ -151,11 +151,12 @@ async def open_beside(
 
 
 async def require_log(settings: Settings) -> None:
-    """See that a log is there, for what must not make one; one in PostgreSQL is looked for as it is opened.
+    """Check that a log exists, for commands that must not create one. A log in PostgreSQL is looked for when
+    it is opened.
 
     Raises:
-        CannotStart: it is not.
-        StoreUnavailable: that cannot be told.
+        CannotStart: there is none.
+        StoreUnavailable: this cannot be known now.
     """
     if settings.storage.is_in_cosmos:
         from config.cosmos import require_cosmos_log
@@ -172,10 +173,10 @@ def _require_file(path: Path) -> None:
 
 
 async def open_log_beside(settings: Settings, stack: AsyncExitStack, personal: PersonalParts) -> EventStore:
-    """The log, also where a service is at work on it.
+    """Open the log, even if a service uses it.
 
     Raises:
-        CannotStart, StoreUnavailable: it is of no use, or cannot be opened.
+        CannotStart, StoreUnavailable: it cannot be used, or cannot be opened.
     """
     url = settings.storage.effective_event_store_url.get_secret_value()
     if url.startswith("sqlite:///"):
@@ -240,7 +241,7 @@ async def _embedded_documents(
 
 
 async def open_log(log_settings: dict[str, str], personal: PersonalParts) -> EventLog:
-    """The log over the library's recorder that its settings name.
+    """Open the log with the library's recorder that its settings name.
 
     Raises:
         StoreUnavailable: it cannot be opened.
@@ -259,7 +260,7 @@ async def store_over(
     at_once: int = COMMANDS_AT_ONCE,
     snapshots: SnapshotStore | None = None,
 ) -> EventStore:
-    """The event store over an open log; ``stack`` closes both.
+    """Build the event store over an open log. ``stack`` closes both.
 
     Raises:
         StoreUnavailable: it does not answer.

@@ -1,4 +1,5 @@
-"""How messages come and go: RabbitMQ where it is configured, else a bus within the process."""
+"""How messages are sent and received: by RabbitMQ if it is configured, or else by a bus within the
+process."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -28,37 +29,37 @@ class Transport(Protocol):
 
     @property
     def publisher(self) -> Publisher:
-        """The way out."""
+        """What sends messages."""
         ...
 
     @property
     def parked(self) -> ParkedMessages:
-        """What came in and can never be handled."""
+        """The received messages that can never be handled."""
         ...
 
     def start(self, tasks: TaskGroup) -> None:
-        """Begin to take in and to give out, whether or not the broker is there yet."""
+        """Begin to receive and to send, whether or not the broker is there yet."""
         ...
 
     async def stop_taking_in(self) -> None:
-        """Take nothing more in, and let what is in hand finish."""
+        """Receive nothing more, and finish what is under way."""
         ...
 
     async def close(self) -> None:
-        """Give nothing more out."""
+        """Send nothing more."""
         ...
 
     async def check(self) -> Check:
-        """How the broker fares."""
+        """Return the state of the broker."""
         ...
 
     async def is_taken_in(self) -> bool:
-        """Whether no message is known to wait, or may wait, for being taken in."""
+        """Return whether no message is known to wait, or may wait, to be received."""
         ...
 
 
 def build_consumer(foundation: Foundation, dispatch: Dispatcher) -> MessageConsumer:
-    """What is done with each message that comes in."""
+    """Build what handles each received message."""
     settings, stores = foundation.settings, foundation.stores
     return MessageConsumer(
         dispatch,
@@ -76,10 +77,10 @@ def build_consumer(foundation: Foundation, dispatch: Dispatcher) -> MessageConsu
 
 
 def build_transport(foundation: Foundation, consumer: MessageConsumer) -> Transport:
-    """The transport that the settings ask for.
+    """Build the transport that the settings ask for.
 
     Raises:
-        CannotStart: there is none, and other instances may count on this one to publish for them.
+        CannotStart: there is none, and other instances may rely on this one to publish for them.
     """
     settings, source, metrics = foundation.settings, foundation.source, foundation.metrics
     definitions = foundation.shipped.by_name.values()
@@ -131,21 +132,21 @@ class InProcessTransport:
         self.bus.close()
 
     async def close(self) -> None:
-        """Nothing is left to close."""
+        """Do nothing: nothing is left to close."""
 
     async def check(self) -> Check:
-        """The bus is off the wire by configuration."""
+        """Return that the bus has no broker, by configuration."""
         return Check("off", "rabbitmq.url is not set: messages stay within this process")
 
     async def is_taken_in(self) -> bool:
-        """Whether no message waits in the bus."""
+        """Return whether no message waits in the bus."""
         return self._queue.is_empty
 
     async def _receive(self, message_type: str, body: bytes) -> None:
         await self._consumer.consume(Delivery(body=body, routing_key=message_type), self._park)
 
     async def _park(self, delivery: Delivery, reason: str) -> None:
-        """The last ones are kept in memory; what is parked is gone with the process."""
+        """Keep a message in memory. Only the last ones are kept, and they are gone with the process."""
         message = parked(
             delivery.body,
             message_id=delivery.message_id or "",

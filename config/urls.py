@@ -1,6 +1,6 @@
-"""Addresses: whether they are of use, and how they may be shown.
+"""Addresses: whether they can be used, and how they may be shown.
 
-An address that is not understood is not shown at all, since the part that went astray may be the password.
+An address that cannot be parsed is not shown at all, because the misplaced part may be the password.
 """
 
 import re
@@ -23,14 +23,14 @@ class SecretUrl(Secret[str]):
 
 
 class SecretPathUrl(SecretUrl):
-    """An address that is a secret from its path on: whoever knows it can speak in our name."""
+    """An address that is secret from its path on: whoever knows it can act in our name."""
 
     def _display(self) -> str:
         return mask_path(self.get_secret_value())
 
 
 def mask_path(url: str) -> str:
-    """The address of the server, and that there is more."""
+    """Return the address of the server, with a sign that there is more."""
     try:
         parts = _split(url) if url else None
     except ValueError:
@@ -43,7 +43,7 @@ def mask_path(url: str) -> str:
 
 
 def mask_url(url: str) -> str:
-    """The address without its password."""
+    """Return the address without its password."""
     try:
         parts = _split(url) if url else None
     except ValueError:
@@ -61,7 +61,7 @@ def mask_url(url: str) -> str:
 
 
 def require_url(url: str, schemes: tuple[str, ...], *, host: bool = True, credentials: bool = True) -> None:
-    """Raises `ValueError` with the reason why an address is of no use, never quoting it."""
+    """Raise `ValueError` with the reason why an address cannot be used. It never quotes the address."""
     parts = _split(url)
     if parts.scheme not in schemes:
         raise ValueError(f"its scheme is not {' or '.join(schemes)}")
@@ -89,8 +89,8 @@ def _split(url: str) -> SplitResult:
 
 
 def _has_stray_at(parts: SplitResult) -> bool:
-    """An `@` behind the host, or two before it: most likely a password with a `/`, `?` or `@` in it, which
-    not all who read it cut at the same place."""
+    """Return whether there is an `@` behind the host, or two before it: most likely a password with a `/`,
+    `?` or `@`, which not all parsers split at the same place."""
     return "@" in f"{parts.path}{parts.query}{parts.fragment}" or parts.netloc.count("@") > 1
 
 

@@ -1,4 +1,4 @@
-"""pydantic's findings, as faults in an operator's words."""
+"""Turns pydantic's errors into faults in an operator's words."""
 
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
@@ -15,12 +15,12 @@ _KEY = "[key]"
 
 
 def faults_of(error: ValidationError) -> list[SettingFault]:
-    """One fault for each finding."""
+    """Return one fault for each error."""
     return [_fault(finding) for finding in error.errors(include_url=False, include_input=False)]
 
 
 def allowed_at(path: Path) -> Allowed | None:
-    """What the setting at a place takes; inside a list or mapping, what the whole of it takes."""
+    """Return what the setting at a place accepts; inside a list or mapping, what the whole of it accepts."""
     found = _field_at(path)
     if found is None:
         return None
@@ -29,7 +29,8 @@ def allowed_at(path: Path) -> Allowed | None:
 
 
 def shown(path: Path, text: str) -> str | None:
-    """A value as a message may show it; under an unknown name not at all, it may be a secret's misspelt."""
+    """Return a value as a message may show it. Under an unknown name it is not shown at all, because it may
+    be a misspelt secret."""
     allowed = allowed_at(path)
     return allowed.show(text) if allowed else None
 
@@ -49,7 +50,7 @@ def _fault(finding: Any) -> SettingFault:
 
 
 def _near(path: Path) -> str:
-    """A setting of the same section with a like name, or one of the same name elsewhere."""
+    """Return a setting of the same section with a similar name, or one of the same name elsewhere."""
     *above, name = path
     beside = did_you_mean(name.replace("-", "_"), _section_at(tuple(above)).model_fields)
     if beside:
@@ -84,7 +85,7 @@ def _field_at(path: Path) -> FieldInfo | None:
 
 
 def _names_at(path: Path) -> Allowed | None:
-    """What the sections by name may be called, one of which stands at a place."""
+    """Return the names that the sections at a place may have."""
     field = _field_at(path[:-1])
     kinds = get_args(field.annotation) if field else ()
     metadata = getattr(kinds[0], "__metadata__", ()) if kinds else ()
@@ -96,7 +97,7 @@ def _is_section(path: Path) -> bool:
 
 
 def _section_at(path: Path) -> type[Section]:
-    """The section at a place; the bare `Section`, which has no settings, where there is none."""
+    """Return the section at a place, or the bare `Section`, which has no settings, if there is none."""
     section: type[Section] = Settings
     names = iter(path)
     for name in names:
@@ -109,7 +110,7 @@ def _section_at(path: Path) -> type[Section]:
 
 
 def _inner(field: FieldInfo) -> type[Section] | None:
-    """The section that a field is, or that each of its values by name is."""
+    """Return the section that a field is, or that each of its values by name is."""
     kinds = (field.annotation, *get_args(field.annotation))
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
 

@@ -1,4 +1,4 @@
-"""Holds the live documents against the log, beside whoever works, and changes nothing."""
+"""The command that compares the live documents with the log while services run, and changes nothing."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -33,11 +33,11 @@ class Differs(Exception):
 
 async def verify(settings: Settings, names: Sequence[str]) -> None:
     """Compare the named containers, or all of them, at the position that all of these have reached. No
-    document is changed; where none differs it is noted by what they are right.
+    document is changed. If none differs, it is noted which code makes them.
 
     Raises:
         Differs: they differ; each document that does was named.
-        CannotStart: a name is unknown, a store is of no use, or a rebuild is at it.
+        CannotStart: a name is unknown, a store cannot be used, or a rebuild runs.
     """
     chosen = chosen_projections(settings, names)
     async with AsyncExitStack() as stack:
@@ -64,10 +64,10 @@ def _no_room(settings: Settings, failure: StoreFull) -> str:
 
 
 def scratch_in(path: Path, stack: AsyncExitStack) -> SqliteScratch:
-    """A file for documents that nobody asks for; what a killed command left there is thrown away.
+    """Open a file for documents that nobody reads. What a killed command left there is deleted.
 
     Raises:
-        StoreUnavailable: it cannot be made.
+        StoreUnavailable: it cannot be created.
     """
     try:
         delete_database(path)
@@ -113,8 +113,8 @@ async def _compare(
 
 
 async def _reached(chosen: Sequence[Projection], stores: SharedStores) -> Mapping[str, int]:
-    """The id of the event that all of them have reached in each partition: what is known of it before a
-    document is looked at."""
+    """Return the id of the event that all of them have reached in each partition, as it is known before a
+    document is read."""
     return {
         partition: min(
             [await _reached_in(partition, each.container.name, stores) for each in chosen], default=0

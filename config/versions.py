@@ -1,4 +1,4 @@
-"""What is at work in this process, by name and version."""
+"""What runs in this process, by name and version."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -21,7 +21,7 @@ _LIBRARIES = (
 
 @cache
 def versions() -> Mapping[str, str]:
-    """The service's, Python's, and those of the libraries that it is built on."""
+    """Return the versions of the service, of Python, and of the libraries that it is built on."""
     return {
         DISTRIBUTION: version(DISTRIBUTION),
         "python": python_version(),

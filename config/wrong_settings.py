@@ -1,4 +1,4 @@
-"""What is found wrong with a setting by whoever uses it: a key that is none, a file that cannot be read."""
+"""What is wrong with a setting is found by whatever uses it: an invalid key, a file that cannot be read."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +12,7 @@ from config.validation import shown
 
 
 class WrongSettings(CannotStart):
-    """A line for each fault, as of settings that are wrong by themselves: with the variables' names, and no
+    """One line for each fault, in the form of other wrong settings: with the variables' names, and no
     secret's value."""
 
     def __init__(self, settings: Settings, faults: Sequence[SettingFault]) -> None:
@@ -21,7 +21,8 @@ class WrongSettings(CannotStart):
 
 
 def both_set(path: Path, file: Path) -> SettingFault:
-    """A key is given as a text and as a file, and it is not known which is meant."""
+    """Return the fault that a key is given both as a text and as a file, and it is not known which is
+    meant."""
     return SettingFault(file, f"{'.'.join(path)} is set too: leave one empty", about=(path,))
 
 
