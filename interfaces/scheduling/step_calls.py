@@ -14,7 +14,8 @@ from application.ports import StepCall, StepCalls
 from application.step_calls import StepCallMaker, failed
 from domain.errors import Failure, LeaseLost, Refusal, StoreUnavailable
 from domain.lease import Lease
-from projections.follower_status import FollowerStatus, State
+from interfaces.scheduling.loop_progress import LoopProgress
+from projections.follower_status import FollowerStatus
 from projections.patience import Patience, Stopped
 
 _REST_SECONDS = 0.003
@@ -57,16 +58,12 @@ class StepCallLoop:
         self._done: set[str] = set()
         self._woken = anyio.Event()
         self._may_have_more = True
-        self._state: State = "standby"
-        self._made = 0
-        self._failures = 0
-        self._error: str | None = None
+        self._progress = LoopProgress(self.name)
 
     @property
     def status(self) -> FollowerStatus:
         """How it fares, told as a follower's."""
-        state: State = "stopped" if self._patience.is_over else self._state
-        return FollowerStatus(self.name, state, 0.0, self._made, self._failures, self._error)
+        return self._progress.status(is_over=self._patience.is_over)
 
     def note_change(self, struck_out: Sequence[str]) -> None:
         """The list has changed: there may be new calls, and those under way that were struck out end."""
@@ -87,7 +84,7 @@ class StepCallLoop:
             LeaseLost: another instance makes them now.
         """
         self._patience.begin()
-        self._state = "starting"
+        self._progress.note_begun()
         self._lanes, self._done, self._may_have_more = Lanes(self._at_once), set(), True
         lost: LeaseLost | None = None
         try:
@@ -99,7 +96,7 @@ class StepCallLoop:
                     lost = error
                     tasks.cancel_scope.cancel()
         finally:
-            self._state, self._error = "standby", None
+            self._progress.note_ended()
         if lost is not None:
             raise lost
         with suppress(Failure):
@@ -121,9 +118,9 @@ class StepCallLoop:
                 await self._patience.until_done(
                     lambda: self._turn(lease, tasks),
                     may_pass=lambda error, _: not isinstance(error, LeaseLost),
-                    on_failure=self._note_failure,
+                    on_failure=self._progress.note_failure,
                 )
-                self._state, self._error = "running", None
+                self._progress.note_success()
                 with anyio.move_on_after(self._poll_seconds) as polling:
                     await self._woken.wait()
                 self._may_have_more |= polling.cancelled_caught
@@ -162,7 +159,7 @@ class StepCallLoop:
                     lambda: self._maker.is_waited_for(call), may_pass=_is_away
                 ):
                     command = await self._outcome(call)
-                    self._made += 1
+                    self._progress.done += 1
                     if command is not None:
                         await self._give(command, call)
             self._done.add(call.id)
@@ -196,10 +193,6 @@ class StepCallLoop:
             log.exception("http_step_answer_broke", workflow=call.workflow_id, step=call.step_type)
             fault = failed(call, f"the answer cannot be taken: {type(error).__name__}")
             await self._patience.until_done(lambda: self._dispatch(fault), may_pass=_is_away)
-
-    def _note_failure(self, error: Exception) -> None:
-        self._failures += 1
-        self._state, self._error = "failing", f"{type(error).__name__}: {error}"
 
 
 def _is_away(error: Exception, _: int) -> bool:

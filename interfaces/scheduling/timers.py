@@ -5,7 +5,8 @@ from contextlib import suppress
 
 from domain.errors import LeaseLost
 from domain.lease import Lease
-from projections.follower_status import FollowerStatus, State
+from interfaces.scheduling.loop_progress import LoopProgress
+from projections.follower_status import FollowerStatus
 from projections.patience import Patience, Stopped
 
 
@@ -20,16 +21,12 @@ class TimerLoop:
         self._fire_due = fire_due
         self._poll_seconds = poll_seconds
         self._patience = Patience("timers")
-        self._state: State = "standby"
-        self._fired = 0
-        self._failures = 0
-        self._error: str | None = None
+        self._progress = LoopProgress(self.name)
 
     @property
     def status(self) -> FollowerStatus:
         """The loop's state, in the form of a follower's: timers follow the clock."""
-        state: State = "stopped" if self._patience.is_over else self._state
-        return FollowerStatus(self.name, state, 0.0, self._fired, self._failures, self._error)
+        return self._progress.status(is_over=self._patience.is_over)
 
     async def take_over(self, lease: Lease) -> None:
         """Do nothing: the timers are in a store."""
@@ -41,19 +38,19 @@ class TimerLoop:
             LeaseLost: another instance fires them now.
         """
         self._patience.begin()
-        self._state = "starting"
+        self._progress.note_begun()
         try:
             with suppress(Stopped):
                 while not self._patience.is_stopped:
-                    self._fired += await self._patience.until_done(
+                    self._progress.done += await self._patience.until_done(
                         lambda: self._fire_due(lease),
                         may_pass=lambda error, _: not isinstance(error, LeaseLost),
-                        on_failure=self._note_failure,
+                        on_failure=self._progress.note_failure,
                     )
-                    self._state, self._error = "running", None
+                    self._progress.note_success()
                     await self._patience.sleep(self._poll_seconds)
         finally:
-            self._state, self._error = "standby", None
+            self._progress.note_ended()
 
     def stop(self) -> None:
         """Ask :meth:`run` to return, for good."""
@@ -62,7 +59,3 @@ class TimerLoop:
     def leave(self) -> None:
         """Ask :meth:`run` to return; it may be run again."""
         self._patience.pause()
-
-    def _note_failure(self, error: Exception) -> None:
-        self._failures += 1
-        self._state, self._error = "failing", f"{type(error).__name__}: {error}"
