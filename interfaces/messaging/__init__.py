@@ -1,1 +1,1 @@
-"""RabbitMQ in: what the neighbours send, read liberally and acknowledged once it is stored."""
+"""Receives messages from RabbitMQ: it reads them liberally, and acknowledges each once it is stored."""

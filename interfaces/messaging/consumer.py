@@ -1,8 +1,8 @@
-"""What becomes of a delivered message, whatever transport it came by.
+"""What becomes of a received message, whatever transport it came by.
 
-Handled and ignored messages may be acknowledged: their events are stored, or there is nothing to
-store. What can never be handled is parked with the reason. A store that is away is waited for: the
-message stays unacknowledged until its events are stored.
+Handled and ignored messages may be acknowledged: their events are stored, or there is nothing to store. A
+message that can never be handled is parked with the reason. If a store is away, the message waits: it stays
+unacknowledged until its events are stored.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -34,18 +34,19 @@ Park = Callable[[Delivery, str], Awaitable[None]]
 TRIES_OF_AN_UNEXPECTED_ERROR = 5
 PAUSE_BEFORE_RETURN_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 5.0
-"""Where the store has more to do than it can, messages must get a turn beside requests."""
+"""If the store has more to do than it can, messages must get a turn beside requests."""
 
 log = structlog.get_logger(__name__)
 
 
 class MessageConsumer:
-    """Turns deliveries into commands and says what became of each.
+    """Turns messages into commands, and returns the outcome of each.
 
-    ``at_once`` messages are handled at once, those of the tenants in turns. ``triggers`` are the definitions'
-    own, and ``chains`` tell what led to what they start; ``opportunity_shard_types`` are the shards whose
-    change starts an analysis; ``documented_type`` turns an alias on the wire into the documented type;
-    ``count`` is told each delivery's type and outcome: that of its routing key, where it cannot be read.
+    ``at_once`` messages are handled concurrently, those of the tenants in turns. ``triggers`` are the
+    definitions' own, and ``chains`` tell what led to what they start. ``opportunity_shard_types`` are the
+    shards whose change starts an analysis. ``documented_type`` turns an alias on the wire into the documented
+    type. ``count`` is called with each message's type and outcome; the type is that of its routing key if it
+    cannot be read.
     """
 
     def __init__(
@@ -69,12 +70,12 @@ class MessageConsumer:
         self._patience = Patience("a message", longest_wait_seconds=LONGEST_WAIT_SECONDS)
 
     async def consume(self, delivery: Delivery, park: Park) -> Outcome:
-        """Handle a delivery to its end; when this returns, it may be acknowledged.
+        """Handle a message completely. When this returns, the message may be acknowledged. When it raises,
+        the message must not be acknowledged, and the broker delivers it again.
 
         Raises:
             Stopped: the store is away and the service is stopping.
             Failure: the message could not be parked.
-                In both cases it is not to be acknowledged: the broker delivers it again.
         """
         key = delivery.routing_key
         counted_type = _counted(self._documented_type.get(key, key))
@@ -101,7 +102,7 @@ class MessageConsumer:
         return outcome
 
     def stop(self) -> None:
-        """Give up waiting for a store that is away; the broker keeps what is not acknowledged."""
+        """Give up waiting for a store that is away. The broker keeps what is not acknowledged."""
         self._patience.stop()
 
     async def pause(self) -> None:
@@ -126,7 +127,7 @@ class MessageConsumer:
         return min(outcomes, key=_BY_EFFECT.index, default="ignored")
 
     async def _triggered(self, envelope: Envelope) -> Sequence[RequestRun]:
-        """The runs that definitions want for a message, whose tenant is known."""
+        """Return the runs that definitions want for a message, whose tenant is known."""
         if not is_uuid(envelope.tenant):
             return ()
         meta = envelope.caused_by(envelope.require_tenant())
@@ -172,12 +173,13 @@ class MessageConsumer:
 
 
 def _counted(message_type: str) -> str:
-    """What a type is counted as: those that others may think of are no bounded number."""
+    """Return the name under which a type is counted. Others may invent any number of types."""
     return message_type if message_type in CONSUMED else "other"
 
 
 def _may_pass(error: Exception, tries: int) -> bool:
-    """A failure of the world passes some time; an unexpected error may, and is given a few tries."""
+    """Return whether to retry. A failure outside passes some time; an unexpected error may pass, and gets a
+    few tries."""
     if isinstance(error, Refusal | TooMuchAtOnce):
         return False
     return isinstance(error, Failure) or tries < TRIES_OF_AN_UNEXPECTED_ERROR

@@ -1,4 +1,4 @@
-"""The envelope of an incoming message, read liberally (wire contract, section 1)."""
+"""The envelope of a received message, read liberally (wire contract, section 1)."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from domain.values import LONGEST_ID, canonical, canonical_id, derived_id, id_of
 from interfaces.findings import findings
 
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
-"""Four of them make a workflow's results, which go out as one message; RabbitMQ 4 takes 16 MiB."""
+"""Four of them make a workflow's results, which go out as one message. RabbitMQ 4 accepts 16 MiB."""
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as the transport hands it over."""
+    """A message as the transport passes it on."""
 
     body: bytes
     routing_key: str = ""
@@ -28,11 +28,11 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unreadable(ValueError):
-    """A message that cannot be parsed or does not validate; the text says where and why."""
+    """A message that cannot be parsed or is not valid. The text says where and why."""
 
 
 class WireModel(BaseModel):
-    """What comes in: camelCase, unknown fields ignored."""
+    """What is received: names in camelCase, unknown fields ignored."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=False, extra="ignore", frozen=True, strict=True
@@ -48,8 +48,8 @@ def _object(value: object) -> object:
 
 
 class Envelope(WireModel):
-    """The parts of an envelope that matter to us; all else may be missing or odd. What it says of itself is
-    asked for many times, and read once."""
+    """The parts of an envelope that matter to us. Everything else may be missing or odd. Its fields are used
+    many times, and read once."""
 
     type: str = Field(min_length=1, max_length=255)
     data: Annotated[dict[str, Any], BeforeValidator(_object)] = {}
@@ -60,7 +60,7 @@ class Envelope(WireModel):
 
     @cached_property
     def tenant(self) -> str | None:
-        """The tenant of the envelope, or of the data where the envelope has none."""
+        """The tenant of the envelope, or of the data if the envelope has none."""
         for candidate in (self.tenant_id, self.data.get("tenantId")):
             if candidate and isinstance(candidate, str):
                 return candidate.lower()
@@ -68,11 +68,11 @@ class Envelope(WireModel):
 
     @cached_property
     def message_id(self) -> str:
-        """The message's id as a UUID; another form of id is turned into one, always the same."""
+        """The message's id as a UUID. An id of another form is turned into one, which is always the same."""
         return canonical_id(self.id) if is_uuid(self.id) else derived_id("message", self.id)
 
     def require_tenant(self) -> str:
-        """The tenant.
+        """Return the tenant.
 
         Raises:
             Unreadable: there is none, or it is no UUID.
@@ -85,18 +85,18 @@ class Envelope(WireModel):
 
     @cached_property
     def correlation_id(self) -> str:
-        """What the message belongs to, as its metadata or its data say; else its own id."""
+        """What the message belongs to, according to its metadata or its data, or else its own id."""
         candidates = (self._metadata.get("correlationId"), self.data.get("correlationId"))
         return next((canonical_id(str(each)) for each in candidates if is_uuid(each)), self.message_id)
 
     @property
     def user(self) -> str | None:
-        """The person who caused the message, if it says so. What can be no id names nobody."""
+        """The person who caused the message, if it says so. A value that can be no id names nobody."""
         user = self._metadata.get("userId")
         return user if is_id(user) else None
 
     def caused_by(self, tenant: str) -> Metadata:
-        """Who and what a command out of this message is traced back to."""
+        """Return the metadata of a command that follows from this message."""
         return Metadata(
             tenant=tenant,
             actor=self.user or f"service:{self.service}",
@@ -106,7 +106,7 @@ class Envelope(WireModel):
         )
 
     def as_context(self) -> Mapping[str, Any]:
-        """What the expressions of triggers speak of."""
+        """Return what the expressions of triggers can use."""
         return message_context(
             message_type=self.type, data=self.data, metadata=dict(self._metadata), tenant=self.tenant
         )
@@ -117,16 +117,16 @@ class Envelope(WireModel):
 
     @property
     def service(self) -> str:
-        """Who says to have sent it."""
+        """The service that it says it comes from."""
         name = self.source.get("service") if isinstance(self.source, Mapping) else self.source
         name = name[:LONGEST_ID] if isinstance(name, str) else None
         return name if name and is_id(name) else "unknown"
 
 
 def read_envelope(delivery: Delivery, documented_type: Mapping[str, str]) -> Envelope:
-    """The envelope in a delivery; ``documented_type`` turns a type's alias into the documented one.
+    """Return the envelope in a message. ``documented_type`` turns a type's alias into the documented one.
 
-    Without an id of its own a message is known by the transport's id, or by its bytes.
+    A message without an id of its own is identified by the transport's id, or by its bytes.
 
     Raises:
         Unreadable: it is not JSON or not an envelope.
@@ -154,9 +154,8 @@ def read_envelope(delivery: Delivery, documented_type: Mapping[str, str]) -> Env
 
 
 def _told_id(identifier: Any) -> str | None:
-    """An id of whatever form as a text, the same for the same. What is true, false or empty tells no message
-    from another: with it all but the first would be taken for repeats.
-    """
+    """Return an id of any form as a text, which is the same for the same id. True, false or an empty text do
+    not distinguish messages: with them all but the first would count as repeats."""
     identifier = id_of(identifier)
     if not identifier or identifier is True:
         return None
@@ -164,7 +163,8 @@ def _told_id(identifier: Any) -> str | None:
 
 
 def faults(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
-    """Every fault of a model on one line, each with its field. Values are left out: they may be secret."""
+    """Return every fault of a model on one line, each with its field. Values are left out, because they may
+    be secret."""
     return "; ".join(
         f"{prefix}{'.'.join(map(str, place)) or 'body'}: {message}"
         for place, message in findings(error, model)

@@ -1,4 +1,4 @@
-"""Each consumed type: what its ``data`` must hold, and the command that it stands for."""
+"""Each consumed type: what its ``data`` must hold, and the command for it."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -33,7 +33,8 @@ log = structlog.get_logger(__name__)
 
 
 def _moment(value: object) -> object:
-    """A time in UTC, from ISO form (without a zone it is taken as UTC) or from milliseconds since 1970."""
+    """Return a time in UTC, from ISO form (without a zone it counts as UTC) or from milliseconds since
+    1970."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             return datetime.fromtimestamp(value / 1000, UTC)
@@ -49,7 +50,7 @@ def _moment(value: object) -> object:
 
 
 def _nothing_if_empty(value: object) -> object:
-    """Neighbours also say nothing with an empty text."""
+    """Neighbours also use an empty text for nothing."""
     return None if value == "" else value
 
 
@@ -63,7 +64,7 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 def _nothing_if_of_no_use(
     value: object, validate: ValidatorFunctionWrapHandler, field: ValidationInfo
 ) -> Any:
-    """Whoever only adds a time or a link to what matters shall not lose it over that."""
+    """A sender must not lose an important message because of a time or a link that it adds."""
     try:
         return validate(_nothing_if_empty(value))
     except ValidationError:
@@ -85,7 +86,7 @@ class OpportunityUpdated(WireModel):
 
 
 class ShardUpdated(WireModel):
-    """``shard.updated``; of interest only where the shard is an opportunity."""
+    """``shard.updated``, which matters only if the shard is an opportunity."""
 
     shard_id: Annotated[Id | None, Optional] = None
     id: Annotated[Id | None, Optional] = None
@@ -99,7 +100,7 @@ class ShardUpdated(WireModel):
 
 
 class AskedOfPeople(WireModel):
-    """What people are to decide on, in the words of the contract: of a message, and of documents."""
+    """What people are to decide on, in the words of the contract, for a message and for documents."""
 
     opportunity_id: Id
     risk_score: Number
@@ -114,7 +115,8 @@ class AskedOfPeople(WireModel):
     def request(
         self, meta: Metadata, approval_id: str, *, requested_by: str | None = None
     ) -> RequestApproval:
-        """Open an approval; whoever asks cannot be told that nobody could decide it."""
+        """Return the command that opens an approval. The sender cannot be told that nobody could decide
+        it."""
         return RequestApproval(
             meta=meta,
             approval_id=approval_id,
@@ -136,14 +138,14 @@ class ApprovalRequestedMessage(AskedOfPeople):
     """``hitl.approval.requested``."""
 
     def command(self, envelope: Envelope) -> Command:
-        """Open the approval that this very message asks for."""
+        """Open the approval that this message asks for."""
         tenant = envelope.require_tenant()
         approval_id = derived_id("approval", tenant, envelope.message_id)
         return self.request(envelope.caused_by(tenant), approval_id, requested_by=envelope.user)
 
 
 AsItIs = Annotated[Any, Field()]
-"""What a step's result takes from a reply: it has to be there, and is what its service says."""
+"""What a step's result takes from a reply: it must be there, and is what the service says."""
 
 
 class _Reply(WireModel):
@@ -199,7 +201,7 @@ class RecommendationCompleted(_Reply):
 
     @property
     def count(self) -> int:
-        """How many recommendations there are; the step's result says so too."""
+        """How many recommendations there are. The step's result has this too."""
         return len(self.recommendations)
 
     def command(self, envelope: Envelope) -> Command:
@@ -228,13 +230,13 @@ class RecommendationFailed(_ReplyFailed):
 
 
 _LONGEST_ERROR = 4_000
-"""Characters of what a neighbour says went wrong."""
+"""The most characters of a neighbour's error."""
 
 _FAILED = frozenset(("failed", "failure", "error", "timed_out"))
 
 
 class JobCompleted(WireModel):
-    """``workflow.job.completed``: that the job is over. Where its ``status`` says that it failed, it did."""
+    """``workflow.job.completed``: the job is over. If its ``status`` says that it failed, it did."""
 
     job: Id
     status: Any = None
@@ -278,11 +280,11 @@ CONSUMED: Mapping[str, type[WireModel]] = {
     "workflow.job.completed": JobCompleted,
     "workflow.job.failed": JobFailed,
 }
-"""Every type that the own queue is bound to."""
+"""Every type to which the own queue is bound."""
 
 
 def command_for(envelope: Envelope, opportunity_shard_types: Collection[str]) -> Command | None:
-    """The command that a message stands for; none where it is not for this service.
+    """Return the command for a message, or None if it is not for this service.
 
     Raises:
         Unreadable: the data does not hold what the contract says.
@@ -299,7 +301,7 @@ def command_for(envelope: Envelope, opportunity_shard_types: Collection[str]) ->
 
 
 def reply_in(envelope: Envelope) -> TakeReply | None:
-    """A message as the reply that some definition may take it for: it says to which workflow."""
+    """Return a message as the reply that some definition may take it for, if it names a workflow."""
     workflow_id = envelope.data.get("workflowId")
     return _reply(envelope, workflow_id) if isinstance(workflow_id, str) and is_uuid(workflow_id) else None
 
@@ -307,7 +309,8 @@ def reply_in(envelope: Envelope) -> TakeReply | None:
 def _is_for_others(
     model: type[WireModel], data: Mapping[str, Any], opportunity_shard_types: Collection[str]
 ) -> bool:
-    """A shard of another type, or a reply to nothing of ours: what else it holds is no business of ours."""
+    """Return whether it is a shard of another type, or a reply to nothing of ours. Its other content does not
+    concern us then."""
     if issubclass(model, ShardUpdated):
         return not any(data.get(name) in opportunity_shard_types for name in ("shardTypeName", "shardType"))
     return issubclass(model, _Reply) and not is_uuid(data.get("workflowId"))
@@ -355,7 +358,8 @@ def _failed_job(envelope: Envelope, job: str, error: object, failed_at: datetime
 
 
 def _error_text(error: object) -> str:
-    """What a neighbour says went wrong: a text, or the message of an error object; without one all of it."""
+    """Return a neighbour's error: a text, or the message of an error object, or all of it if there is
+    none."""
     if isinstance(error, Mapping):
         error = error.get("message") or error
     if not error:

@@ -1,7 +1,7 @@
-"""The own queue on RabbitMQ: acknowledged by hand, once the events are stored.
+"""The service's own queue on RabbitMQ. Messages are acknowledged by hand, once their events are stored.
 
-FastStream connects and declares; messages are taken from the queue that it declared, because the layers above
-take as long again for each (``python -m benchmarks consume``).
+FastStream connects and declares. Messages are taken directly from the queue that it declared, because the
+layers above take as long again for each (``python -m benchmarks consume``).
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from projections.patience import Stopped
 _PARK_TIMEOUT_SECONDS = 10.0
 _REASON_LENGTH = 1000
 _LONGEST_SHORT_TEXT = 255
-"""Bytes; AMQP 0-9-1 takes no more in a property."""
+"""In bytes: AMQP 0-9-1 accepts no more in a property."""
 
 log = structlog.get_logger(__name__)
 
 
 class RabbitSubscription:
-    """Feeds the consumer from the own queue and parks what it refuses on the dead-letter queue."""
+    """Feeds the consumer from the own queue, and parks what it refuses on the dead-letter queue."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class RabbitSubscription:
         self._consumed = queue, await queue.consume(self._receive)
 
     async def is_consuming(self) -> bool:
-        """Whether the queue is consumed: the broker ends that where somebody deletes it."""
+        """Whether the queue is consumed. The broker ends that if somebody deletes the queue."""
         if self._consumed is None:
             return False
         queue, tag = self._consumed
@@ -75,7 +75,7 @@ class RabbitSubscription:
         return tag in channel.consumers
 
     async def stop(self, seconds: float) -> None:
-        """Take no further message, and wait so long for those in hand. Twice is harmless.
+        """Receive no further message, and wait so long for those under way. Repeated calls do no harm.
 
         The others go back to the queue when the connection ends.
         """
@@ -152,7 +152,8 @@ class RabbitSubscription:
 
 @contextmanager
 def _unless_it_comes_again() -> Iterator[None]:
-    """Of what came over a connection that is lost meanwhile the broker takes no word; it delivers it anew."""
+    """Ignore that a message can no longer be acknowledged because its connection was lost. The broker
+    delivers it again."""
     try:
         yield
     except (AMQPError, OSError, RuntimeError) as error:
@@ -160,12 +161,13 @@ def _unless_it_comes_again() -> Iterator[None]:
 
 
 async def _acknowledge(message: AbstractIncomingMessage) -> None:
-    """Say that it is done with, without waiting until the socket has taken that."""
+    """Acknowledge a message, without waiting until the socket has taken that."""
     assert message.delivery_tag is not None, "a queue has numbered what it delivered"
     await message.channel.basic_ack(message.delivery_tag, wait=False)
 
 
 def _routing_key(message: AbstractIncomingMessage) -> str:
-    """The key that it came under; of what was parked and put straight into the queue again, the first one."""
+    """Return the key under which it came; for a message that was parked and put directly into the queue
+    again, the first one."""
     first = message.headers.get("x-original-routing-key") if message.exchange == "" else None
     return first if isinstance(first, str) else message.routing_key or ""

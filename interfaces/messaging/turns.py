@@ -1,4 +1,4 @@
-"""So many messages at once, and where more are at hand, the tenants take turns."""
+"""Limits how many messages are handled at once. If more are waiting, the tenants take turns."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 
 class TenantTurns:
-    """Lets ``at_once`` in. Who comes later waits behind the same tenant's, not behind the other tenants'."""
+    """Admits ``at_once`` messages. A later one waits behind those of its own tenant, not behind those of
+    other tenants."""
 
     def __init__(self, at_once: int) -> None:
         self._free = at_once

@@ -1,4 +1,4 @@
-"""What passed while nobody watched the clock: some of it is fired late, the rest is kept as missed."""
+"""What passed while nobody watched the clock: some of it is fired late, and the rest is noted as missed."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -10,16 +10,16 @@ from interfaces.scheduling.cron import UnixCron
 
 
 class CaughtUp(msgspec.Struct, frozen=True):
-    """The times of a job that are fired late, and those that are missed; each the oldest first."""
+    """The times of a job that are fired late, and those that were missed, each the oldest first."""
 
     fired: Sequence[datetime]
     missed: Sequence[datetime]
 
 
 def caught_up(definition: JobDefinition, schedule: UnixCron, since: datetime, *, now: datetime) -> CaughtUp:
-    """What becomes of the nominal times after ``since``, up to ``now``.
+    """Return what becomes of the nominal times after ``since``, up to ``now``.
 
-    It takes some 15 µs for each of them: seconds, for a job of every minute and a year.
+    This takes some 15 µs for each of them: seconds, for a job of every minute and a year.
     """
     passed = list(_between(schedule, since, now))
     late = made_up_for(definition.policy, passed, now=now)

@@ -23,13 +23,13 @@ from interfaces.scheduling.wall_clock import first_change, instant_of, offset, o
 _LONGEST = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 _SECOND = timedelta(seconds=1)
 _END_OF_TIME = datetime(9999, 12, 30, tzinfo=UTC)
-"""A delay can be added to whatever is before it."""
+"""A delay can be added to any time before this."""
 
 
 class InvalidCron(ValueError):
     """An expression that is not Unix cron, or that would never fire.
 
-    `reason` stands without the expression, for messages that show the expression already.
+    `reason` does not contain the expression, for messages that show the expression already.
     """
 
     def __init__(self, expression: str, reason: str) -> None:
@@ -39,13 +39,13 @@ class InvalidCron(ValueError):
 
 
 class UnixCron:
-    """The firings of one expression in one time zone. Immutable, and holds no position of its own."""
+    """The firings of one expression in one time zone. It is immutable, and has no position of its own."""
 
     def __init__(self, expression: str, time_zone: ZoneInfo) -> None:
         """Read the expression.
 
         Raises:
-            InvalidCron: it is not what Unix cron means, or never fires; better now than found out at night.
+            InvalidCron: it is not Unix cron, or never fires. This is better found now than at night.
         """
         self.expression = expression
         self.time_zone = time_zone
@@ -57,10 +57,10 @@ class UnixCron:
         return f"UnixCron({self.expression!r}, {self.time_zone.key!r})"
 
     def next_after(self, moment: datetime) -> datetime:
-        """The first firing strictly after an aware moment, in UTC.
+        """Return the first firing strictly after an aware time, in UTC.
 
         Raises:
-            ValueError: the moment is naive.
+            ValueError: the time is naive.
             OverflowError: time ends before, in 9999.
         """
         if moment.tzinfo is None:
@@ -69,10 +69,11 @@ class UnixCron:
         return self._next_by_wildcards(moment) if self._of_wildcards else self._next_fixed(moment)
 
     def upcoming(self, moment: datetime, count: int) -> tuple[datetime, ...]:
-        """The next `count` firings strictly after an aware moment, in UTC; fewer where time ends, in 9999.
+        """Return the next `count` firings strictly after an aware time, in UTC; fewer if time ends before, in
+        9999.
 
         Raises:
-            ValueError: the moment is naive.
+            ValueError: the time is naive.
         """
         return tuple(islice(self._after(moment), count))
 
@@ -92,7 +93,8 @@ class UnixCron:
         return next(instant for instant in instants if instant > moment)
 
     def _next_by_wildcards(self, moment: datetime) -> datetime:
-        """Between two changes the wall clock runs evenly: look there, and go on from the next if need be."""
+        """Search between two clock changes, where the wall clock runs evenly, and continue after the next
+        change if necessary."""
         earliest = moment.replace(microsecond=0) + _SECOND
         while True:
             ahead = offset(self.time_zone, earliest)
@@ -105,12 +107,12 @@ class UnixCron:
 
 
 def schedule_of(definition: JobDefinition) -> UnixCron:
-    """A job's schedule."""
+    """Return a job's schedule."""
     return UnixCron(definition.schedule.cron, ZoneInfo(definition.schedule.time_zone))
 
 
 def _checked_parts(expression: str) -> list[str]:
-    """The five fields in canonical form."""
+    """Return the five fields in canonical form."""
     if expression.strip().startswith("@"):
         raise InvalidCron(expression, "nicknames such as @daily are not supported; write the five fields")
     parts = expression.split()
@@ -126,7 +128,8 @@ def _checked_parts(expression: str) -> list[str]:
 
 
 def _refuse_what_never_fires(expression: str, parts: list[str]) -> None:
-    """30 February. Where both day fields are given, either may match, and some weekday always does."""
+    """Refuse dates such as 30 February. If both day fields are given, either may match, and some weekday
+    always does."""
     days, months = DAY_OF_MONTH.values(parts[2]), MONTH.values(parts[3])
     either_day_is_a_star = parts[2].startswith("*") or parts[4].startswith("*")
     if either_day_is_a_star and min(days) > max(_LONGEST.get(month, 31) for month in months):

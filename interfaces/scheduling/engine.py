@@ -1,10 +1,10 @@
-"""APScheduler, held to what we want of it: it tells us that a nominal time has come, and nothing else.
+"""APScheduler, limited to what we want of it: it reports that a nominal time has come, and does nothing else.
 
-Four of its parts are replaced. The trigger, because its cron is not Unix cron. The executor, because the
-stock one calls a job without saying for which time it is due, drops what is late and counts running
-instances. The timer, because one long sleep on the monotonic clock would come late after the wall clock is
-set forward or the machine wakes from suspension. And the look at what is due, which is not taken where the
-clock has jumped since the last: what lies between, nobody has watched, or it comes again.
+Four of its parts are replaced: the trigger, because its cron is not Unix cron; the executor, because the
+stock one calls a job without saying for which time it is due, drops late calls and counts running instances;
+the timer, because one long sleep on the monotonic clock would end late if the wall clock is set forward or
+the machine wakes from suspension; and the check of what is due, which is skipped if the clock has jumped
+since the last one: nobody has watched what lies between, or it comes again.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,12 +18,12 @@ from apscheduler.triggers.base import BaseTrigger
 LONGEST_SLEEP_SECONDS = 30.0
 
 _MOST_AT_ONCE = timedelta(minutes=1)
-"""So far the wall clock may be set forward or back, or the process be held up, as if nothing was: a firing
-that is less late was not missed."""
+"""The wall clock may be set forward or back, or the process be held up, by so much without consequence: a
+firing that is less late was not missed."""
 
 
 class Schedule(Protocol):
-    """When a job is due; `UnixCron`, and in tests whatever fires sooner."""
+    """When a job is due: `UnixCron`, and in tests whatever fires sooner."""
 
     def next_after(self, moment: datetime) -> datetime: ...
 
@@ -31,7 +31,8 @@ class Schedule(Protocol):
 
 
 class ScheduleTrigger(BaseTrigger):  # type: ignore[misc]
-    """A schedule as APScheduler asks it: from the firing before; for the first from ``since``, or now."""
+    """A schedule in APScheduler's form: it continues from the last firing; for the first, from ``since``, or
+    from now."""
 
     __slots__ = ("_schedule", "_since")
 
@@ -40,7 +41,7 @@ class ScheduleTrigger(BaseTrigger):  # type: ignore[misc]
         self._since = since
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        """Of each time that has passed meanwhile, so that none is skipped over."""
+        """Return each time that has passed meanwhile, so that none is skipped."""
         return self._schedule.next_after(previous_fire_time or self._since or now)
 
     def __str__(self) -> str:
@@ -48,7 +49,7 @@ class ScheduleTrigger(BaseTrigger):  # type: ignore[misc]
 
 
 class NominalTimeExecutor(AsyncIOExecutor):  # type: ignore[misc]
-    """Passes on each nominal time that has come, with its job, and is done with it."""
+    """Passes on each nominal time that has come, with its job."""
 
     def __init__(self, begin: Callable[[str, datetime], None]) -> None:
         super().__init__()
@@ -61,9 +62,9 @@ class NominalTimeExecutor(AsyncIOExecutor):  # type: ignore[misc]
 
 
 class WallClockScheduler(AsyncIOScheduler):  # type: ignore[misc]
-    """Looks at the wall clock at least every `LONGEST_SLEEP_SECONDS`.
+    """Checks the wall clock at least every `LONGEST_SLEEP_SECONDS`.
 
-    Where that has jumped it tells how far, and does nothing any more.
+    If that has jumped, it reports by how much, and does nothing any more.
     """
 
     def __init__(self, on_jump: Callable[[timedelta], None], **options: Any) -> None:

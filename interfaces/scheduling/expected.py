@@ -1,4 +1,4 @@
-"""By when a job is to have succeeded again: what an alarm compares with the time of now."""
+"""When a job must have succeeded again: what an alarm compares with the present time."""
 
 from datetime import datetime, timedelta
 from functools import cache
@@ -8,16 +8,16 @@ from interfaces.scheduling.cron import UnixCron
 from interfaces.scheduling.job_health import JobStanding
 
 LONGEST_RETRYING = timedelta(days=31)
-"""Whoever asks for a try a day for a century does not want to wait so long for the alarm."""
+"""Somebody who asks for a try a day for a century does not want to wait so long for the alarm."""
 
 
 def success_due_at(definition: JobDefinition, schedule: UnixCron, standing: JobStanding) -> datetime | None:
-    """When there has to be another success, or nothing while none is expected.
+    """Return when there must be another success, or None while none is expected.
 
-    A period of cron's is no number: five fields may mean a minute here and a weekend there. So the schedule
-    itself is asked. The firing that no success has come after has its time, which the job's own rules give
-    it; before there is one, the next that is due after whatever was last: a success, the pause's end, or the
-    moment from which the clock is watched by this schedule. So an alarm does not hang on anything firing.
+    Cron has no fixed period: five fields may mean a minute here and a weekend there. So the schedule itself
+    is asked. A firing that no success has followed has as much time as the job's own rules give it. Before
+    there is one, the next firing counts that is due after the last success, the end of the pause, or the time
+    from which this schedule is watched, whichever was last. So the alarm does not depend on anything firing.
     """
     health = standing.health
     if not definition.enabled or health.paused:
@@ -32,7 +32,8 @@ def success_due_at(definition: JobDefinition, schedule: UnixCron, standing: JobS
 
 @cache
 def allowed_time(policy: JobPolicy) -> timedelta:
-    """How long after its nominal time a run may succeed by the job's rules, with every try that it has."""
+    """Return how long after its nominal time a run may succeed by the job's rules, with every try that it
+    has."""
     deadline, retries = timedelta(seconds=policy.deadline_seconds), policy.retries
     trying_again = timedelta()
     for attempt in range(2, retries.attempts + 1):

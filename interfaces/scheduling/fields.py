@@ -1,7 +1,7 @@
 """The grammar of one field of a Unix cron expression.
 
-Checked here, and not left to cronsim, because cronsim also takes what Unix cron does not have (`L`, `#`,
-a sixth field for seconds, `5/15` without a range) and answers every fault with "Bad minute". An operator
+It is checked here, and not left to cronsim, because cronsim also accepts what Unix cron does not have (`L`,
+`#`, a sixth field for seconds, `5/15` without a range) and answers every fault with "Bad minute". An operator
 who got a field wrong should read what is wrong with it.
 """
 
@@ -15,11 +15,11 @@ _EXTENSIONS = re.compile(r"LW?|[0-9]+[LW]|.*[#?~].*", re.IGNORECASE)
 
 
 class BadField(ValueError):
-    """Why one field is not understood; the message names the field."""
+    """Why a field is not understood. The message names the field."""
 
 
 class Field(msgspec.Struct, frozen=True):
-    """The values that one place of the expression may take."""
+    """The values that one place of the expression may have."""
 
     name: str
     low: int
@@ -27,9 +27,10 @@ class Field(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
 
     def canonical(self, text: str) -> str:
-        """The field in the little that cronsim and Unix cron understand alike: numbers, and a leading star.
+        """Return the field in the part of the syntax that cronsim and Unix cron share: numbers, and a leading
+        star.
 
-        A leading star stays, since it decides how day-of-month and day-of-week combine and whether a job
+        A leading star stays, because it decides how day-of-month and day-of-week combine, and whether a job
         counts as one of wildcards when the clocks change.
         """
         terms = text.split(",")
@@ -40,11 +41,11 @@ class Field(msgspec.Struct, frozen=True):
         return ",".join([*star, *map(str, sorted(values))])
 
     def values(self, text: str) -> frozenset[int]:
-        """Every value the field matches."""
+        """Return every value that the field matches."""
         return frozenset(value for term in text.split(",") for value in self._term(term))
 
     def _term(self, term: str) -> Iterator[int]:
-        """One member of a list: `*`, `5`, `1-5`, each range or star with an optional `/step`."""
+        """Yield one member of a list: `*`, `5`, `1-5`, each range or star with an optional `/step`."""
         span, slash, step = term.partition("/")
         if span == "*":
             low, high = self.low, self.high
@@ -81,7 +82,7 @@ class Field(msgspec.Struct, frozen=True):
         return f"{self.low} to {self.high}{named}"
 
     def _hint(self, low: int, high: int) -> str:
-        """How to write what was meant; ending a week on Sunday is the usual way to get here."""
+        """Return how to write what was meant. Ending a week on Sunday is the usual cause."""
         if self.high == 7 and high == 0:
             return f"; Sunday is also 7: write {low}-7"
         return f"; write {low}-{self.high},{self.low}-{high}"

@@ -1,11 +1,11 @@
-"""A word to somebody outside while the clock is watched: when it stops, they know, and raise the alarm.
+"""Requests to an outside service while the clock is watched. When they stop, that service raises the alarm.
 
-Nothing in here can tell of its own silence: a process that is gone serves no metrics, and an alert manager in
-the same cluster may be gone with it. So whoever expects the word is the one who misses it.
+Nothing in here can report its own silence: a process that has died serves no metrics, and an alert manager in
+the same cluster may have died with it. So whoever expects the requests is the one who misses them.
 
-A beat says that the clock is watched by the holder of the lease, that no firing is stuck, and that the event
-store has just answered. While that is not so there is none, and the next is sent when it is so again. The
-address may hold a secret, so nothing of it but its host is ever told.
+A request means that the holder of the lease watches the clock, that no firing is stuck, and that the event
+store has just answered. While that is not true none is sent, and the next one is sent when it is true again.
+The address may contain a secret, so only its host is ever shown.
 """
 
 import ssl
@@ -20,16 +20,17 @@ from domain.errors import Failure
 EVERY_SECONDS = 60.0
 
 TIMEOUT_SECONDS = 10.0
-"""For one beat as a whole, from the name's look-up to the answer's first line."""
+"""For one request as a whole, from the name's look-up to the answer's first line."""
 
 LOOK_AGAIN_SECONDS = 5.0
-"""How soon to look again while the scheduler is not well."""
+"""How soon to check again while the scheduler is not well."""
 
 log = structlog.get_logger(__name__)
 
 
 class Heartbeat:
-    """Asks an address every minute. It raises nothing: the scheduler does not hang on who listens."""
+    """Requests an address every minute. It raises nothing, because the scheduler must not depend on who
+    listens."""
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class Heartbeat:
         self._fault: str | None = None
 
     async def run(self, is_well: Callable[[], bool]) -> None:
-        """Beat until cancelled, as long as the scheduler ``is_well``."""
+        """Send requests until cancelled, as long as the scheduler ``is_well``."""
         look_again_seconds = min(LOOK_AGAIN_SECONDS, self._every_seconds)
         while True:
             while (why := await self._why_not(is_well)) is not None:
@@ -64,7 +65,7 @@ class Heartbeat:
             await anyio.sleep(max(0.0, begun + self._every_seconds - anyio.current_time()))
 
     async def _why_not(self, is_well: Callable[[], bool]) -> str | None:
-        """Why there is no beat now. Whatever breaks in here is silence outside, and no more than that."""
+        """Return why no request is sent now. A failure in here means silence outside, and nothing more."""
         try:
             await self._ping()
             return None if is_well() else "held back: firings wait for longer than a minute"
@@ -74,7 +75,7 @@ class Heartbeat:
             return f"held back: {type(error).__name__}: {error}"
 
     async def _beat(self) -> str | None:
-        """What was wrong with it, without the address: errors of the client may quote that."""
+        """Return what was wrong with a request, without the address, which the client's errors may quote."""
         try:
             with anyio.fail_after(self._timeout_seconds):
                 status = await self._status()
@@ -99,7 +100,7 @@ class Heartbeat:
             return response.status_code
 
     def _note(self, fault: str | None) -> None:
-        """Log what has changed, not each beat."""
+        """Log a change, not each request."""
         if fault == self._fault:
             return
         if fault is None:

@@ -1,4 +1,4 @@
-"""How far each job's clock has been watched: what passed while nobody watched is not forgotten."""
+"""How far each job's clock has been watched, so that what passed while nobody watched is not forgotten."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -12,14 +12,14 @@ from projections.ports import Checkpoints
 _FOLLOWER = "scheduler"
 _OFF = "off"
 _WATCHED = "(watched)"
-"""In the place of a job: no name has brackets."""
+"""Stands in place of a job, whose name has no brackets."""
 
 
 class Marks:
-    """Keeps one a job, with the schedule that it was watched by.
+    """Stores one mark per job, with the schedule by which it was watched.
 
-    Another schedule owes nothing for the past, and nor does a job that is switched off, or that the settings
-    did not name: beside the marks it is kept which jobs were watched last.
+    Another schedule has nothing to make up for, and neither has a job that was disabled, or that the settings
+    did not name: which jobs were watched last is stored beside the marks.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Marks:
         self._switched_off = switched_off
 
     async def since(self, now: datetime, lease: Lease) -> dict[str, datetime]:
-        """From when on each job has to be looked at; a job that is new, from now.
+        """Return from when on each job has to be checked; for a new job, from now.
 
         Raises:
             LeaseLost: another instance watches the clock.
@@ -46,7 +46,7 @@ class Marks:
         return since
 
     async def move(self, job: str, nominal_at: datetime, lease: Lease) -> None:
-        """Everything up to a nominal time has been fired.
+        """Note that everything up to a nominal time has been fired.
 
         Raises:
             LeaseLost: another instance watches the clock.
@@ -54,13 +54,13 @@ class Marks:
         await self._positions.save(_FOLLOWER, job, f"{timestamp(nominal_at)} {self._rule(job)}", lease)
 
     async def peek(self, job: str) -> datetime | None:
-        """Up to when a job's clock has been watched by its present schedule, if that is known."""
+        """Return up to when a job's clock has been watched by its present schedule, if that is known."""
         saved = await self._positions.load(_FOLLOWER, job, Unrivalled(_FOLLOWER))
         moment, _, rule = (saved or "").partition(" ")
         return datetime.fromisoformat(moment) if rule == self._rule(job) else None
 
     async def forget(self, lease: Lease) -> None:
-        """Owe nothing for what has passed.
+        """Make up for nothing that has passed.
 
         Raises:
             LeaseLost: another instance watches the clock.

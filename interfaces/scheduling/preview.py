@@ -1,4 +1,4 @@
-"""What will become of the next firings of a job, and what catch-up would do now: nothing is done for it."""
+"""What will become of a job's next firings, and what catch-up would do now. Nothing is changed."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -34,7 +34,7 @@ class PlannedFiring(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """What is to come, and what passed unseen, each the soonest first."""
+    """The next firings, and the missed ones, each the soonest first."""
 
     firings: Sequence[PlannedFiring]
     catch_up: Sequence[PlannedFiring]
@@ -50,10 +50,10 @@ def previewed(
     now: datetime,
     count: int,
 ) -> Preview:
-    """The next ``count`` firings after ``start``, and what catch-up would do at ``now``.
+    """Return the next ``count`` firings after ``start``, and what catch-up would do at ``now``.
 
-    Catch-up is tried out on the job's state as it is. Whether a run will be open when a later firing comes is
-    not known beforehand: what the overlap rule would do about it is not told.
+    Catch-up is tried on the job's present state. It is not known beforehand whether a run will be open when a
+    later firing comes, so what the overlap rule would do is not shown.
     """
     if not definition.enabled:
         return Preview((), ())

@@ -1,4 +1,4 @@
-"""Calls are made as they come, side by side, while this instance is the one that makes them."""
+"""Makes calls as they come, concurrently, while this instance is the one that makes them."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,23 +19,25 @@ from projections.follower_status import FollowerStatus
 from projections.patience import Patience, Stopped
 
 _REST_SECONDS = 0.003
-"""Between two looks, so that under load a few calls come together, and a few end together."""
+"""The pause between two rounds, so that under load several calls come together, and several end together."""
 
 _DRAIN_SECONDS = 3.0
-"""What calls under way have left when the service stops; what is not answered by then is made again."""
+"""How long calls under way may take when the service stops. A call that is not answered by then is made
+again."""
 
 log = structlog.get_logger(__name__)
 
 
 class StepCallLoop:
-    """Takes calls from the list, makes them, gives the commands, and strikes out what is done.
+    """Takes calls from the list, makes them, gives the commands, and deletes what is done.
 
-    ``places`` are those of the process: several loops, each with a share of the tenants, may be at it.
+    ``places`` belong to the process: several loops may use them, each with a share of the tenants.
     """
 
     name = "step-calls"
     failing_seconds = 0.0
-    """A neighbour that is away fails nothing here; else it stands on nothing but the event store."""
+    """Always 0: a neighbour that is away is no failure here, and otherwise the loop depends only on the event
+    store."""
 
     def __init__(
         self,
@@ -62,11 +64,12 @@ class StepCallLoop:
 
     @property
     def status(self) -> FollowerStatus:
-        """How it fares, told as a follower's."""
+        """The loop's state, in the form of a follower's."""
         return self._progress.status(is_over=self._patience.is_over)
 
     def note_change(self, struck_out: Sequence[str]) -> None:
-        """The list has changed: there may be new calls, and those under way that were struck out end."""
+        """Note that the list has changed: there may be new calls, and those under way that were deleted
+        end."""
         self._lanes.strike_out(struck_out)
         for id in struck_out:
             if id in self._scopes:
@@ -75,7 +78,7 @@ class StepCallLoop:
         self._woken.set()
 
     async def take_over(self, lease: Lease) -> None:
-        """Nothing: the calls lie in a store."""
+        """Do nothing: the calls are in a store."""
 
     async def run(self, lease: Lease) -> None:
         """Make calls until :meth:`stop` or :meth:`leave`.
@@ -103,12 +106,12 @@ class StepCallLoop:
             await self._strike_out_done(lease)
 
     def stop(self) -> None:
-        """Ask :meth:`run` to return; calls under way have a moment left."""
+        """Ask :meth:`run` to return. Calls under way have a moment left."""
         self._patience.stop()
         self._woken.set()
 
     def leave(self) -> None:
-        """The same, until it is run again."""
+        """Ask :meth:`run` to return; it may be run again."""
         self._patience.pause()
         self._woken.set()
 
@@ -128,7 +131,7 @@ class StepCallLoop:
                 await anyio.sleep(_REST_SECONDS)
 
     async def _turn(self, lease: Lease, tasks: TaskGroup) -> None:
-        """Strike out what is done, look for more where there may be, and begin what may begin."""
+        """Delete what is done, look for more if there may be any, and begin what may begin."""
         lease.check()
         await self._strike_out_done(lease)
         if self._may_have_more or self._lanes.runs_dry:
@@ -150,8 +153,8 @@ class StepCallLoop:
             self._done.difference_update(done)
 
     async def _see_through(self, call: StepCall, lease: Lease) -> None:
-        """Make a call and give the command. What cannot be stored now is kept until it can; what breaks ends
-        this one step, by its deadline if need be."""
+        """Make a call and give the command. What cannot be stored now is kept until it can. A failure ends
+        this one step, by its deadline if necessary."""
         try:
             with anyio.CancelScope() as self._scopes[call.id]:
                 lease.check()
@@ -174,7 +177,8 @@ class StepCallLoop:
             self._woken.set()
 
     async def _outcome(self, call: StepCall) -> Command | None:
-        """What came of a call; one that breaks has failed: nothing else ends a step without a deadline."""
+        """Return the outcome of a call. One that raises has failed, because nothing else ends a step without
+        a deadline."""
         try:
             async with self._places:
                 return await self._maker.make(call)

@@ -21,27 +21,27 @@ from interfaces.scheduling.scheduler import JobScheduler
 NAME = "scheduler"
 
 DRAIN_SECONDS = 2.0
-"""How long a stop, or the loss of the lease, waits for firings in hand. The rest is made up for."""
+"""How long a stop, or the loss of the lease, waits for pending firings. The rest is made up for."""
 
 _AHEAD = timedelta(minutes=1)
-"""So far a firing's time may be ahead without a word: clocks of instances differ."""
+"""A firing's time may be ahead by so much without notice, because the clocks of instances differ."""
 
 log = structlog.get_logger(__name__)
 
 Miss = Callable[[str, Sequence[datetime]], Awaitable[object]]
-"""Keeps that a job's nominal times passed unseen. Safe to repeat."""
+"""Notes that a job's nominal times were missed. Repeating it is safe."""
 
 
 class CronWatch:
-    """Watches the clock while it holds the lease, from where it was watched last.
+    """Watches the clock while it holds the lease, from where it was last watched.
 
-    What has passed meanwhile is told apart first: what is to be fired late is fired in its order, what is not
-    is kept as missed.
+    First it decides about what has passed meanwhile: some is fired late, in its order, and the rest is noted
+    as missed.
     """
 
     name = NAME
     failing_seconds = 0.0
-    """It stands on nothing but the event store, as the leases do."""
+    """Always 0: it depends only on the event store, as the leases do."""
 
     def __init__(
         self,
@@ -65,10 +65,10 @@ class CronWatch:
         self._lease: Lease | None = None
 
     async def take_over(self, lease: Lease) -> None:
-        """Nothing: what is to be made up for is known when it runs."""
+        """Do nothing: what is to be made up for is known when it runs."""
 
     async def run(self, lease: Lease) -> None:
-        """Watch the clock until :meth:`stop`. Where it has jumped, what lies between is told apart as after a
+        """Watch the clock until :meth:`stop`. If it has jumped, decide about what lies between as after a
         time in which nobody watched it.
 
         Raises:
@@ -106,7 +106,7 @@ class CronWatch:
                 await self.scheduler.stop(DRAIN_SECONDS)
 
     async def passed(self, since: Mapping[str, datetime], now: datetime) -> Mapping[str, CaughtUp]:
-        """What becomes of the times of each job that have passed since a moment."""
+        """Return what becomes of the times of each job that have passed since a time."""
 
         def look() -> Mapping[str, CaughtUp]:
             return {
@@ -125,7 +125,7 @@ class CronWatch:
         self._stopping.set()
 
     def _is_well(self) -> bool:
-        """Whether the clock is watched, by this instance alone, and what it has come to is being stored."""
+        """Return whether only this instance watches the clock, and its firings are being stored."""
         assert self._lease is not None
         try:
             self._lease.check()
@@ -141,7 +141,7 @@ class CronWatch:
 
 
 class CronOff:
-    """In its place while cron is switched off: what passes meanwhile is not made up for."""
+    """Takes its place while cron is disabled: what passes meanwhile is not made up for."""
 
     name = NAME
     failing_seconds = 0.0
