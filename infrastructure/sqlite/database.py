@@ -20,10 +20,6 @@ Synchronous = Literal["FULL", "NORMAL"]
 
 _READERS = 4
 _LOCK_TIMEOUT_SECONDS = 5.0
-_CACHE_KIB = 2_048
-_WRITERS_CACHE_KIB = 16_384
-"""Following behind 10,000 documents is 9,000 reads and 26,300 writes of pages by 4,000 approvals, in place of
-13,000 and 30,500 with SQLite's 2 MiB, where a page makes room for another before its batch is committed."""
 
 _AWAY = (sqlite3.OperationalError, sqlite3.InterfaceError, sqlite3.InternalError)
 """The file cannot be used now. A plain ``DatabaseError`` says so too: the file is damaged, or is no
@@ -45,7 +41,7 @@ class SqliteDatabase:
         self._path = path
         self._synchronous = synchronous
         self._read_only = read_only
-        self._writer = self._connect(_WRITERS_CACHE_KIB)
+        self._writer = self._connect()
         self._writer_turn = anyio.CapacityLimiter(1)
         self._reader_turn = anyio.CapacityLimiter(_READERS)
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
@@ -178,7 +174,7 @@ class SqliteDatabase:
     def _is_closed(self) -> StoreUnavailable:
         return StoreUnavailable(f"{self._path} is closed")
 
-    def _connect(self, cache_kib: int = _CACHE_KIB) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         with failures_translated(self._path):
             mode = "ro" if self._read_only else "rwc"
             connection = sqlite3.connect(
@@ -194,7 +190,6 @@ class SqliteDatabase:
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute(f"PRAGMA synchronous={self._synchronous}")
                 connection.execute("PRAGMA secure_delete=ON")
-                connection.execute(f"PRAGMA cache_size=-{cache_kib}")
             except sqlite3.Error:
                 connection.close()
                 raise
