@@ -17,7 +17,8 @@ from application.job_health import JobHealth, evolve
 from domain.event import Recorded
 from domain.interest import Interest
 from domain.job import JobEvent, job_stream
-from projections.follower_status import FollowerStatus, State
+from interfaces.scheduling.loop_progress import LoopProgress
+from projections.follower_status import FollowerStatus
 from projections.patience import Patience, Stopped
 
 _REST_SECONDS = 1.0
@@ -52,41 +53,39 @@ class JobHealthLoop:
         self._folds = {stream: _Fold() for stream in self._streams}
         self._standings: dict[str, JobStanding] = {}
         self._patience = Patience("job health")
-        self._state: State = "standby"
-        self._handled = 0
-        self._failures = 0
-        self._error: str | None = None
+        self._progress = LoopProgress(self.name)
+        self._is_over = False
 
     @property
     def standings(self) -> Mapping[str, JobStanding]:
-        """Each job that has been read to its end, so that no number is shown that is only on its way."""
+        """Each job that has been read to its end, so that no intermediate number is shown."""
         return self._standings
 
     @property
     def status(self) -> FollowerStatus:
-        """How it fares, told as a follower's."""
-        return FollowerStatus(self.name, self._state, 0.0, self._handled, self._failures, self._error)
+        """The loop's state, in the form of a follower's."""
+        return self._progress.status(is_over=self._is_over)
 
     async def run(self) -> None:
         """Read on until cancelled, whatever happens to the store meanwhile."""
-        self._state = "starting"
+        self._progress.note_begun()
         alarm = self._store.subscribe(Interest(JobEvent))
         try:
             with suppress(Stopped):
                 while True:
-                    await self._patience.until_done(self.look, on_failure=self._note_failure)
-                    self._state, self._error = "running", None
+                    await self._patience.until_done(self.look, on_failure=self._progress.note_failure)
+                    self._progress.note_success()
                     await anyio.sleep(_REST_SECONDS)
                     await alarm.wait(_LOOK_SECONDS)
         finally:
             alarm.close()
-            self._state = "stopped"
+            self._is_over = True
 
     async def look(self) -> None:
-        """Take in what the streams hold now.
+        """Read what has been appended to the streams.
 
         Raises:
-            StoreUnavailable: the event store is away; what is known stays as it is.
+            StoreUnavailable: the event store is unavailable; what is known stays as it is.
         """
         for stream, job in self._streams.items():
             fold = self._folds[stream]
@@ -96,18 +95,14 @@ class JobHealthLoop:
                 if new is None:
                     self._folds[stream] = fold = _Fold()
                     continue
-                self._handled += new
+                self._progress.done += new
                 if not part.is_cut:
                     break
             self._standings[job] = JobStanding(fold.health, await self._watched_until(job))
 
-    def _note_failure(self, error: Exception) -> None:
-        self._failures += 1
-        self._state, self._error = "failing", f"{type(error).__name__}: {error}"
-
 
 class _Fold:
-    """One stream up to an event."""
+    """The fold of one stream up to an event."""
 
     def __init__(self) -> None:
         self.health = JobHealth()
@@ -115,11 +110,12 @@ class _Fold:
 
     @property
     def known_after(self) -> int:
-        """Behind which version to read on: the newest that is known comes again."""
+        """The version after which to read on: the newest known event is read again."""
         return self._newest.version - 1 if self._newest else 0
 
     def take(self, events: Sequence[Recorded]) -> int | None:
-        """How many were new; none where the log does not have any more what it had: it was restored."""
+        """Add events and return how many were new, or None if the log no longer has the newest known event,
+        because it was restored."""
         if self._newest is not None:
             if not events or events[0] != self._newest:
                 return None
