@@ -24,8 +24,18 @@ class WithoutAliases(yaml.SafeDumper):
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
         """In double quotes where that is the only way."""
-        style = '"' if any(each in data for each in "\x85\u2028\u2029") else None
+        is_only_way = any(each in data for each in "\x85\u2028\u2029") or _is_a_number(data)
+        style = '"' if is_only_way else None
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+def _is_a_number(text: str) -> bool:
+    """To PyYAML 0E0 is a text, since YAML 1.1 wants a point; to JSON, and to us, it is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 WithoutAliases.add_representer(str, WithoutAliases.represent_str)
