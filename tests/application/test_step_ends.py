@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from application.approval_commands import ApproveApproval, WithdrawApproval
+from application.approval_commands import (
+    ApprovalCommand,
+    ApproveApproval,
+    RejectApproval,
+    WithdrawApproval,
+)
 from application.task_commands import ClaimTask, CompleteTask
 from application.workflow_commands import CancelWorkflow, CompleteStep, FailStep, RetryWorkflow
 from domain.approval import Ballot, approval_id_of, approval_stream
@@ -96,21 +101,22 @@ async def test_somebody_elses_withdrawal_is_the_steps_result(engine: Engine) -> 
 
 
 @pytest.mark.parametrize(
-    ("decide", "more"),
+    ("decide", "more", "members"),
     [
-        (WithdrawApproval, {"by": "ann", "reason": "sold", "may_do_all": True}),
-        (ApproveApproval, {"ballot": Ballot(by="ann", comment="fine")}),
+        (WithdrawApproval, {"by": "ann", "reason": "sold", "may_do_all": True}, 4),
+        (ApproveApproval, {"ballot": Ballot(by="ann", comment="fine")}, 5),
+        (RejectApproval, {"ballot": Ballot(by="ann", comment="too dear")}, 5),
     ],
 )
 async def test_expressions_may_speak_of_all_that_is_decided(
-    engine: Engine, decide: type[WithdrawApproval | ApproveApproval], more: dict[str, Any]
+    engine: Engine, decide: type[ApprovalCommand], more: dict[str, Any], members: int
 ) -> None:
     workflow_id = await engine.start("asks-twice")
     asked = await approval_of(engine, workflow_id)
     await engine.do(decide(meta=metadata(), approval_id=asked.approval_id, **more))
     result = (await engine.workflow(workflow_id)).results["sign_off"]
     known = Scopes(ASKS_TWICE).of_compensation.context["results"]["sign_off"]
-    assert len(result) == 4 + (decide is ApproveApproval)
+    assert len(result) == members
     assert set(result) <= set(known)
     assert result["outcome"] in known["outcome"].texts
 
