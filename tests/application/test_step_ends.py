@@ -1,6 +1,7 @@
 """Steps that nobody is to carry out, and withdrawals that are nobody's decision; each event handled twice."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from domain.approval import Ballot, approval_id_of, approval_stream
 from domain.definition import FailureReason, Retry, Work
 from domain.scopes import Scopes
 from domain.task import task_id_of, task_stream
+from domain.values import timestamp
 from domain.workflow import child_id_of, workflow_stream
 from tests.application.engine import Engine, engine_of
 from tests.application.test_step_kinds import CHILD, approval_of, definition, statuses
@@ -60,9 +62,10 @@ WAITING = [
 ]
 
 
+ASKS_UNTIL = definition("asks-until", step("sign_off", kind="approval", input={"dueAt": "input.dueAt"}))
 FAILS = definition("fails", step("work", critical=True))
 RUNS_IT = definition("runs-it", step("run", kind="workflow", parameters={"definition": "fails"}))
-ALL = (ASKS_TWICE, UNMADE, CHILD, *WAITING, FAILS, RUNS_IT)
+ALL = (ASKS_TWICE, ASKS_UNTIL, UNMADE, CHILD, *WAITING, FAILS, RUNS_IT)
 
 
 @pytest.fixture
@@ -119,6 +122,18 @@ async def test_expressions_may_speak_of_all_that_is_decided(
     assert len(result) == members
     assert set(result) <= set(known)
     assert result["outcome"] in known["outcome"].texts
+
+
+async def test_a_decision_that_nobody_takes_until_it_is_due_is_the_steps_result(engine: Engine) -> None:
+    due_at = timestamp(engine.clock.now() + timedelta(minutes=30))
+    workflow_id = await engine.start("asks-until", {"dueAt": due_at})
+    await engine.pass_time(hours=1)
+    asked = await approval_of(engine, workflow_id)
+    assert asked.status == "expired"
+    results = (await engine.workflow(workflow_id)).results
+    assert results["sign_off"] == {"approvalId": asked.approval_id, "outcome": "expired"}
+    known = Scopes(ASKS_UNTIL).of_compensation.context["results"]["sign_off"]
+    assert "expired" in known["outcome"].texts
 
 
 async def test_nobody_is_given_what_has_no_input(engine: Engine) -> None:
