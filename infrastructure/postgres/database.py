@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
@@ -75,7 +76,7 @@ class PostgresDatabase:
         """
         await self._leave_former_server()
         try:
-            async with self._pool.connection() as connection:
+            async with self._borrowed() as connection:
                 yield connection
         except psycopg.errors.ReadOnlySqlTransaction as error:
             await self._pool.drain()
@@ -98,6 +99,17 @@ class PostgresDatabase:
     async def close(self) -> None:
         """Close every connection."""
         await self._pool.close(timeout=self._close_seconds)
+
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
+        """A connection of the pool. It is given back in spite of a cancellation: the pool loses for good what a
+        cancellation meets on its way back."""
+        connection = await self._pool.getconn()
+        try:
+            yield connection
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._pool.putconn(connection)
 
     async def _configure(self, connection: AsyncConnection[TupleRow]) -> None:
         send_arrays_in_binary(connection)

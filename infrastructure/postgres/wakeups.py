@@ -47,13 +47,16 @@ class PostgresWakeups:
 
     async def _listen(self) -> None:
         try:
-            async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
+            connection = await AsyncConnection.connect(self._conninfo, autocommit=True)
+            try:
                 await connection.execute(f"LISTEN {CHANNEL}")
                 self._supervised.note_progress()
                 self._pause = _SHORTEST_PAUSE_SECONDS
                 self._notice(None)
                 while True:
                     await self._pass_on(connection)
+            finally:  # the connection's own context rolls back first, and leaves it open if cancelled at that
+                await connection.close()
         except (psycopg.Error, TimeoutError) as error:
             raise StoreUnavailable(str(error).strip() or type(error).__name__) from error
 

@@ -1,5 +1,7 @@
 """An append of another process wakes who waits here, and a lost connection is made again."""
 
+import gc
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -237,3 +239,15 @@ async def test_what_this_process_appended_itself_is_not_told_again(
         await anyio.sleep(0.1)
         group.cancel_scope.cancel()
     assert told == [None, 2]
+
+
+async def test_who_stops_listening_while_the_loop_is_busy_leaves_no_connection_open(
+    here: EventStore, postgres_store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("psycopg.waiting.MAX_BUSY_TIME", -1.0)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", ResourceWarning)
+        async with listening(postgres_store_url, here):
+            pass
+        gc.collect()
+    assert [str(each.message) for each in warned] == []
