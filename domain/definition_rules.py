@@ -1,7 +1,7 @@
 """What makes a definition runnable. All faults are returned at once, each with its field."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from domain.definition import MAP, Announcements, Retry, StepDefinition, Trigger, Work, WorkflowDefinition
@@ -24,8 +24,8 @@ MESSAGE_TYPE = re.compile(r"[a-z_]+(\.[a-z_]+)*", re.ASCII)
 RESERVED_NAMES = ("validate",)
 """The routes use these names for something else."""
 
-KindRules = Callable[[Mapping[str, Any], Collection[str]], Iterable[Fault]]
-"""Returns the faults of a kind's parameters, given also the names of the step's input."""
+KindRules = Callable[[Work], Iterable[Fault]]
+"""Returns what a kind refuses in a step's work: its parameters, names of its input, its timeout."""
 
 
 def definition_faults(
@@ -170,11 +170,10 @@ def _work(work: Work, kinds: Mapping[str, KindRules], scope: Scope) -> Iterator[
     if rules is None:
         yield Fault("kind", f"{work.kind} is not a kind of step; the kinds are {', '.join(sorted(kinds))}")
     else:
-        yield from within("parameters", rules(work.parameters, frozenset(work.input)))
+        yield from rules(work)
     yield from _expressions("input", work.input, scope)
     if work.timeout_seconds is not None:
         yield from _duration("timeout", work.timeout_seconds)
-        yield from _wait_within(work, work.timeout_seconds)
     if work.retry.most_seconds < work.retry.delay_seconds:
         usual = Retry().most_seconds
         unsaid = f" {usual / 60:g} min by default, which is" if work.retry.most_seconds == usual else ""
@@ -184,12 +183,6 @@ def _work(work: Work, kinds: Mapping[str, KindRules], scope: Scope) -> Iterator[
         for number, reason in enumerate(work.retry.on)
         if reason in work.retry.on[:number]
     )
-
-
-def _wait_within(work: Work, timeout: float) -> Iterator[Fault]:
-    waits = work.parameters.get("seconds") if work.kind == "wait" else None
-    if isinstance(waits, int | float) and waits > timeout:
-        yield Fault("timeout", f"is shorter than the wait of {waits:g} s, so each attempt times out")
 
 
 def _condition(expression: str, scope: Scope) -> Iterator[Fault]:

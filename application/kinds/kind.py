@@ -1,13 +1,13 @@
 """What a kind of step is for a definition: its name, and its parameters."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol
 
 import msgspec
 from jsonschema import Draft202012Validator
 
-from domain.definition import DEFAULT_STEP_TIMEOUT_SECONDS
-from domain.faults import Fault
+from domain.definition import DEFAULT_STEP_TIMEOUT_SECONDS, Work
+from domain.faults import Fault, within
 from domain.json_schema import NOT_KNOWN, sound_parts, value_faults
 from domain.suggestions import did_you_mean
 
@@ -23,11 +23,20 @@ class MoreRules(Protocol):
         ...
 
 
+class WorkRules(Protocol):
+    """Rules on what a step has besides its parameters: its input, its timeout."""
+
+    def __call__(self, work: Work) -> Iterator[Fault]:
+        """Yield the faults, each with its field within the step."""
+        ...
+
+
 class StepKind(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of step.
 
-    ``schema`` is the JSON Schema of its parameters. ``looks`` describes the form of some, instead of a
-    pattern that they do not match. ``timeout_seconds`` is how long a step waits for its answer if its
+    ``schema`` is the JSON Schema of its parameters, and ``more`` checks what it cannot express. ``looks``
+    describes the form of some, instead of a pattern that they do not match. ``besides`` checks the rest of
+    the step. ``timeout_seconds`` is how long a step waits for its answer if its
     definition does not say; None means as long as it takes.
     """
 
@@ -35,11 +44,16 @@ class StepKind(msgspec.Struct, frozen=True, kw_only=True):
     schema: Mapping[str, Any]
     looks: Mapping[str, str] = {}
     more: MoreRules | None = None
+    besides: WorkRules | None = None
     timeout_seconds: float | None = DEFAULT_STEP_TIMEOUT_SECONDS
 
-    def faults(self, parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
-        """Return what is wrong with a step's parameters. ``input_names`` are the names that its input
-        maps."""
+    def faults(self, work: Work) -> Iterator[Fault]:
+        """Yield what is wrong with a step of this kind, each with its field within the step."""
+        yield from within("parameters", self._parameter_faults(work.parameters, frozenset(work.input)))
+        if self.besides is not None:
+            yield from self.besides(work)
+
+    def _parameter_faults(self, parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
         faults = [self._told(fault, parameters) for fault in value_faults(self.schema, parameters, "")]
         if self.more is None:
             return faults

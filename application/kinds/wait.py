@@ -1,10 +1,11 @@
 """``wait``: for some ``seconds``, ``until`` the time that a member of the input holds, or for an
 ``event``."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from application.kinds.kind import MESSAGE_TYPE, MESSAGE_TYPE_LOOKS, NAME, Parameters, StepKind, parameters
 from application.reply_rules import CORRELATION, correlation_faults
+from domain.definition import Work
 from domain.definition_rules import LONGEST_SECONDS
 from domain.faults import Fault
 
@@ -22,6 +23,12 @@ def _more(parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
     return list(correlation_faults(parameters, input_names))
 
 
+def _besides(work: Work) -> Iterator[Fault]:
+    seconds, timeout = work.parameters.get("seconds"), work.timeout_seconds
+    if isinstance(seconds, int | float) and timeout is not None and seconds > timeout:
+        yield Fault("timeout", f"is shorter than the wait of {seconds:g} s, so each attempt times out")
+
+
 WAIT = StepKind(
     name="wait",
     schema=parameters(
@@ -34,5 +41,6 @@ WAIT = StepKind(
     ),
     looks={"event": MESSAGE_TYPE_LOOKS},
     more=_more,
+    besides=_besides,
     timeout_seconds=None,
 )

@@ -1,10 +1,9 @@
 """Steps of kind ``approval``: people are asked, and their decision is the step's result.
 
-``input`` gives ``riskScore`` and ``amount`` (0 if it does not), and may give ``opportunityId``, ``ownerId``,
-``approverId``, ``recipientId``, ``approvalUrl``, ``requestedBy``, ``subject``, ``payload``, ``dueAt`` and the
-name of a ``policy``. The result has the ``outcome``, ``approved``, ``rejected``, ``expired`` or
-``withdrawn``, so that conditions can depend on it. No decision fails a step. Once a step has failed, for
-example because its time is over, nobody is asked any longer.
+``input`` says what is to be decided (:data:`application.kinds.approval.INPUT`). ``riskScore`` and ``amount``
+are 0 if it does not give them, everything else may be absent. The result has the ``outcome``, ``approved``,
+``rejected``, ``expired`` or ``withdrawn``, so that conditions can depend on it. No decision fails a step.
+Once a step has failed, for example because its time is over, nobody is asked any longer.
 """
 
 import re

@@ -102,8 +102,8 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def _borrowed(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
-        """A connection of the pool. It is given back in spite of a cancellation: the pool loses for good what a
-        cancellation meets on its way back."""
+        """A connection of the pool. It is given back in spite of a cancellation, because the pool loses for
+        good what a cancellation meets on its way back."""
         connection = await self._pool.getconn()
         try:
             yield connection

@@ -12,7 +12,7 @@ STEP_NAMES = "; available: input, results, steps, workflow"
 def faults(*steps: StepDefinition, **fields: object) -> dict[str, str]:
     """By their fields, with all that there is to a plan of these steps."""
     definition = WorkflowDefinition(**{"name": "a-plan", "version": 1, "steps": steps, **fields})  # type: ignore[arg-type]
-    kinds: dict[str, KindRules] = dict.fromkeys(("event", "map"), lambda parameters, names: [])
+    kinds: dict[str, KindRules] = dict.fromkeys(("event", "map"), lambda work: [])
     return dict(definition_faults(definition, kinds))
 
 
@@ -193,7 +193,7 @@ OF_KINDS = {
 @pytest.mark.parametrize("expression", OF_KINDS)
 def test_a_decision_a_list_and_a_status_are_known_beforehand(expression: str) -> None:
     signed, quotes = step("sign", kind="approval", result_key="signed"), map_step("quotes")
-    kinds: dict[str, KindRules] = dict.fromkeys(("event", "map", "approval"), lambda parameters, names: [])
+    kinds: dict[str, KindRules] = dict.fromkeys(("event", "map", "approval"), lambda work: [])
     asking = step("ask", when=expression)
     definition = WorkflowDefinition(name="a-plan", version=1, steps=(signed, quotes, asking))
     told = dict(definition_faults(definition, kinds)).get("steps[2].when")

@@ -9,11 +9,19 @@ import application.kinds
 from application.kinds import KINDS
 from application.kinds.http import SERVICES
 from config.sections import Neighbour, Services
+from domain.definition import Work
 
 Json = dict[str, Any]
 
 HTTP: Json = {"service": "ml_service", "method": "POST", "path": "/api/v1/models/{model}/predictions"}
-NAMES = {"model", "amount"}
+
+
+def faults(kind: str, parameters: Json) -> list[tuple[str, str]]:
+    """What the kind says of parameters, each with its field, for a step whose input has two names."""
+    input = {"model": "input.model", "amount": "input.amount"}
+    work = Work(kind=kind, parameters=parameters, input=input, timeout_seconds=None)
+    found = KINDS[kind].faults(work)
+    return [(field.removeprefix("parameters").removeprefix("."), told) for field, told in found]
 
 
 def test_every_module_of_a_kind_is_registered() -> None:
@@ -53,7 +61,7 @@ def test_http_knows_the_services_of_the_settings() -> None:
     ],
 )
 def test_good_parameters(kind: str, parameters: Json) -> None:
-    assert KINDS[kind].faults(parameters, NAMES) == []
+    assert faults(kind, parameters) == []
 
 
 @pytest.mark.parametrize(
@@ -153,7 +161,7 @@ def test_good_parameters(kind: str, parameters: Json) -> None:
     ],
 )
 def test_bad_parameters(kind: str, parameters: Json, fields: list[str]) -> None:
-    assert sorted(fault.field for fault in KINDS[kind].faults(parameters, NAMES)) == fields
+    assert sorted(field for field, _ in faults(kind, parameters)) == fields
 
 
 @pytest.mark.parametrize(
@@ -170,18 +178,36 @@ def test_bad_parameters(kind: str, parameters: Json, fields: list[str]) -> None:
 def test_what_a_parameter_looks_like_is_told_in_words(
     kind: str, parameters: Json, field: str, told: str
 ) -> None:
-    ((where, message),) = KINDS[kind].faults(parameters, NAMES)
+    ((where, message),) = faults(kind, parameters)
     assert where == field
     assert told in message
 
 
 def test_an_unknown_parameter_is_told_with_what_may_have_been_meant() -> None:
     replies = {"request": "a", "correlations": {}, "replies": [{"type": "a.b", "x": 1}]}
-    assert {fault.field: fault.message for fault in KINDS["event"].faults(replies, NAMES)} == {
+    assert dict(faults("event", replies)) == {
         "correlations": "is not known; did you mean correlation?",
         "replies[0].x": "is not known",
     }
-    assert [fault.message for fault in KINDS["task"].faults({"quue": "a"}, NAMES)] == [
-        "is missing",
-        "is not known; did you mean queue?",
-    ]
+    assert dict(faults("task", {"quue": "a"})) == {
+        "queue": "is missing",
+        "quue": "is not known; did you mean queue?",
+    }
+
+
+def test_a_name_that_is_nearly_one_of_an_approvals_is_refused() -> None:
+    """People would be asked about an amount of 0."""
+    names = ("amuont", "amount", "Policy", "notes", "requested")
+    work = Work(kind="approval", input=dict.fromkeys(names, "input.amount"))
+    assert dict(KINDS["approval"].faults(work)) == {
+        "input.amuont": "is no part of an approval; did you mean amount?",
+        "input.Policy": "is no part of an approval; did you mean policy?",
+        "input.requested": "is no part of an approval; did you mean requestedBy?",
+    }
+
+
+@pytest.mark.parametrize(("timeout", "told"), [(60.0, []), (None, []), (59.5, ["timeout"])])
+def test_a_wait_that_outlasts_its_timeout_is_refused(timeout: float | None, told: list[str]) -> None:
+    """Each attempt would time out."""
+    work = Work(kind="wait", parameters={"seconds": 60}, timeout_seconds=timeout)
+    assert [fault.field for fault in KINDS["wait"].faults(work)] == told
