@@ -6,7 +6,7 @@ from typing import Any
 
 from domain.definition import MAP, Announcements, Retry, StepDefinition, Trigger, Work, WorkflowDefinition
 from domain.expression_rules import expression_faults
-from domain.expressions import BadExpression, compiled
+from domain.expressions import literal
 from domain.faults import Fault, within
 from domain.json_schema import schema_faults
 from domain.order_rules import order_faults
@@ -187,24 +187,15 @@ def _work(work: Work, kinds: Mapping[str, KindRules], scope: Scope) -> Iterator[
 
 def _condition(expression: str, scope: Scope) -> Iterator[Fault]:
     yield from expression_faults("when", expression, scope)
-    value = _literal(expression, otherwise=True)
+    value = literal(expression, otherwise=True)
     if value is None or value is False or value in ("", [], {}):
         yield Fault("when", "is never true, so the step is unreachable")
 
 
 def _list_to_go_over(expression: str, scope: Scope) -> Iterator[Fault]:
     yield from expression_faults("map.over", expression, scope)
-    if not isinstance(_literal(expression, otherwise=[]), list):
+    if not isinstance(literal(expression, otherwise=[]), list):
         yield Fault("map.over", "is a literal, and not a list; write an expression without quotes of its own")
-
-
-def _literal(expression: str, *, otherwise: Any) -> Any:
-    """The value of an expression that is nothing but a literal."""
-    try:
-        parsed = compiled(expression).parsed
-    except BadExpression:
-        return otherwise
-    return parsed["value"] if parsed["type"] == "literal" else otherwise
 
 
 def _expressions(field: str, expressions: Mapping[str, str], scope: Scope) -> Iterator[Fault]:

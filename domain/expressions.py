@@ -78,6 +78,15 @@ def mapped(expressions: Mapping[str, str], context: Mapping[str, Any]) -> dict[s
     return {name: found(expression, context) for name, expression in expressions.items()}
 
 
+def literal(expression: str, *, otherwise: Any) -> Any:
+    """Return the value of an expression that is nothing but a literal, and ``otherwise`` of any other."""
+    try:
+        parsed = compiled(expression).parsed
+    except BadExpression:
+        return otherwise
+    return parsed["value"] if parsed["type"] == "literal" else otherwise
+
+
 def _in_one_line(error: Exception) -> str:
     """Return the library's message without the line whose caret points into the one above it."""
     said = str(error).removeprefix("Invalid jmespath expression: ").removeprefix("Bad jmespath expression: ")

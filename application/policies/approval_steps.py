@@ -1,22 +1,20 @@
 """Steps of kind ``approval``: people are asked, and their decision is the step's result.
 
-``input`` says what is to be decided (:data:`application.kinds.approval.INPUT`). ``riskScore`` and ``amount``
+``input`` says what is to be decided (:data:`application.approval_input.NAMES`). ``riskScore`` and ``amount``
 are 0 if it does not give them, everything else may be absent. The result has the ``outcome``, ``approved``,
 ``rejected``, ``expired`` or ``withdrawn``, so that conditions can depend on it. No decision fails a step.
 Once a step has failed, for example because its time is over, nobody is asked any longer.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from application.approval_commands import RequestApproval, WithdrawApproval
+from application.approval_input import input_faults
 from application.command import Command
 from application.policies.reaction import because_of, rejected, text_of
 from application.workflow_commands import CompleteStep
 from domain.approval import (
-    LONGEST_SUBJECT,
     ApprovalApproved,
     ApprovalExpired,
     ApprovalRejected,
@@ -27,13 +25,11 @@ from domain.errors import Refusal
 from domain.event import Recorded
 from domain.interest import Interest
 from domain.privacy import is_person
-from domain.values import LONGEST_ID, MAX_NUMBER, StepRef, in_utc, is_amount, is_id, timestamp
+from domain.values import StepRef, in_utc, timestamp
 from domain.workflow import StepCancelled, StepDispatched, StepFailed
 from domain.workflow.step import APPROVAL
 
 _Ended = ApprovalApproved | ApprovalRejected | ApprovalExpired | ApprovalWithdrawn
-
-_WEB_ADDRESS = re.compile(r"https?://[^\x00-\x20\x7f]{1,2040}")
 
 
 class ApprovalSteps:
@@ -81,9 +77,10 @@ class ApprovalSteps:
     def _ask(self, recorded: Recorded, event: StepDispatched) -> Command:
         input = event.input
         opportunity_id = event.opportunity_id or text_of(input.get("opportunityId"))
-        fault = _fault_of(input)
-        if opportunity_id is None or fault is not None:
-            return rejected(recorded, self.name, fault or "an approval needs an opportunityId", "fail")
+        faults = [f"{fault.field}: {fault.message}" for fault in input_faults(input)]
+        if opportunity_id is None or faults:
+            reason = "; ".join(faults) or "an approval needs an opportunityId"
+            return rejected(recorded, self.name, reason, "fail")
         return RequestApproval(
             meta=because_of(recorded, self.name),
             approval_id=approval_id_of(event.step_id, event.attempt),
@@ -142,33 +139,5 @@ def _outcome(event: _Ended, actor: str) -> Mapping[str, str]:
 
 
 def _moment(value: object) -> datetime | None:
-    """Return a time that :func:`_fault_of` has checked."""
+    """Return a time that :func:`input_faults` has checked."""
     return None if value is None else in_utc(datetime.fromisoformat(str(value)))
-
-
-def _is_moment(value: object) -> bool:
-    try:
-        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
-    except ValueError:
-        return False
-
-
-def _fault_of(input: Mapping[str, Any]) -> str | None:
-    """Return the fault for which a request over REST would be refused too, if any."""
-    for name in ("opportunityId", "ownerId", "approverId", "recipientId", "requestedBy", "policy"):
-        if input.get(name) is not None and not is_id(input[name]):
-            return f"{name}: must be a string of 1 to {LONGEST_ID} characters, without control characters"
-    for name in ("riskScore", "amount"):
-        if input.get(name) is not None and not is_amount(input[name]):
-            return f"{name}: must be a number between {-MAX_NUMBER} and {MAX_NUMBER}"
-    if input.get("dueAt") is not None and not _is_moment(input["dueAt"]):
-        return "dueAt: must be an ISO 8601 time with an offset"
-    if not isinstance(input.get("payload"), dict | None):
-        return "payload: must be an object"
-    subject = input.get("subject")
-    if subject is not None and not (isinstance(subject, str) and 0 < len(subject) <= LONGEST_SUBJECT):
-        return f"subject: must be a string of 1 to {LONGEST_SUBJECT} characters"
-    address = input.get("approvalUrl")
-    if address is not None and not (isinstance(address, str) and _WEB_ADDRESS.fullmatch(address)):
-        return "approvalUrl: must be a web address of at most 2048 characters"
-    return None

@@ -206,6 +206,29 @@ def test_a_name_that_is_nearly_one_of_an_approvals_is_refused() -> None:
     }
 
 
+def test_a_literal_that_an_approval_cannot_have_is_refused() -> None:
+    """No workflow's step would ever be asked about."""
+    input = {
+        "amount": "'5'",
+        "riskScore": "`0.5`",
+        "payload": "`[]`",
+        "dueAt": "'tomorrow'",
+        "approvalUrl": "'ftp://a'",
+        "subject": "''",
+        "ownerId": "`7`",
+        "policy": "`null`",
+        "approverId": "input.approver",
+    }
+    assert dict(KINDS["approval"].faults(Work(kind="approval", input=input))) == {
+        "input.amount": "must be a number between -1000000000000000 and 1000000000000000",
+        "input.payload": "must be an object",
+        "input.dueAt": "must be an ISO 8601 time with an offset",
+        "input.approvalUrl": "must be a web address of at most 2048 characters",
+        "input.subject": "must be a string of 1 to 500 characters",
+        "input.ownerId": "must be a string of 1 to 255 characters, without control characters",
+    }
+
+
 @pytest.mark.parametrize(("timeout", "told"), [(60.0, []), (None, []), (59.5, ["timeout"])])
 def test_a_wait_that_outlasts_its_timeout_is_refused(timeout: float | None, told: list[str]) -> None:
     """Each attempt would time out."""

@@ -9,8 +9,8 @@ import yaml
 from pydantic.alias_generators import to_camel
 
 from application.approval_commands import RequestApproval
+from application.approval_input import NAMES
 from application.kinds import KINDS
-from application.kinds.approval import INPUT
 from application.kinds.http import METHODS, SERVICES
 from domain.platform_messages import OF_NEIGHBOURS, PREFIXES, REQUESTS
 from interfaces.definitions.document import MapDocument
@@ -83,7 +83,7 @@ def test_a_kinds_table_has_its_parameters_and_no_others(kind: str) -> None:
     ]
     if kind == "approval":
         told = {to_camel(field) for field in RequestApproval.__struct_fields__}
-        assert set(documented) == told - NOT_OF_A_STEPS_INPUT == set(INPUT)
+        assert set(documented) == told - NOT_OF_A_STEPS_INPUT == set(NAMES)
     elif kind == "map":
         assert documented == {field.alias: field.is_required() for field in MapDocument.model_fields.values()}
     else:
