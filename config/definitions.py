@@ -1,5 +1,6 @@
 """What the settings say about workflow definitions: which are shipped, and what tenants' own may not send."""
 
+from collections.abc import Iterable
 from importlib.resources.abc import Traversable
 
 from config.sections import Settings, Workflows
@@ -7,6 +8,7 @@ from config.start import CannotStart
 from domain.definition import OPPORTUNITY_ANALYSIS, WorkflowDefinition
 from domain.platform_messages import is_the_platforms
 from interfaces.definitions.shipped import BadDefinitions, read_folder, shipped_folder
+from interfaces.messaging.messages import CONSUMED
 
 
 def shipped_definitions(settings: Workflows, folder: Traversable | None = None) -> list[WorkflowDefinition]:
@@ -31,6 +33,13 @@ def shipped_definitions(settings: Workflows, folder: Traversable | None = None) 
         else each
         for each in definitions
     ]
+
+
+def received_types(settings: Settings, shipped: Iterable[WorkflowDefinition]) -> frozenset[str]:
+    """Return the types of messages that reach the service: those of the contract, those that the shipped
+    definitions name, and those that the settings add for tenants' own."""
+    named = (each for definition in shipped for each in definition.message_types)
+    return frozenset((*CONSUMED, *named, *settings.rabbitmq.message_types))
 
 
 def platform_wire_types(settings: Settings) -> frozenset[str]:

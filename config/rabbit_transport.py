@@ -46,7 +46,7 @@ class RabbitTransport:
             dead_letter_queue=rabbit.dead_letter_queue,
             type_aliases=rabbit.type_aliases,
             more_job_queues=settings.batch_jobs.queues,
-            bindings=bindings_of(rabbit.type_aliases, (*message_types, *rabbit.message_types)),
+            bindings=bindings_of(rabbit.type_aliases, message_types),
         )
         self._consumer = consumer
         self._outgoing = RabbitConnection(url, purpose="publish", app_id=source.service, graceful_seconds=0)

@@ -10,7 +10,7 @@ from application.task_claims import TaskClaims
 from application.task_news import TaskNews
 from application.watching import Watches
 from config.audit import build_trail
-from config.definitions import platform_wire_types
+from config.definitions import platform_wire_types, received_types
 from config.foundation import Foundation
 from config.handlers import Handlers
 from config.masking import masked_values
@@ -92,6 +92,7 @@ def _definitions(
         names,
         publishers,
         wire_types=platform_wire_types(settings),
+        received=received_types(settings, foundation.shipped.by_name.values()),
     )
 
 

@@ -12,6 +12,7 @@ from application.integration import Source
 from application.parked import ParkedMessages, parked
 from application.ports import Clock, Publisher
 from application.triggers import ShippedTriggers
+from config.definitions import received_types
 from config.foundation import Foundation
 from config.start import CannotStart
 from infrastructure.memory.bus import InProcessBus
@@ -19,7 +20,6 @@ from infrastructure.memory.parked import InProcessParkedMessages
 from interfaces.definitions.triggers import TenantTriggers
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.messaging.envelope import Delivery
-from interfaces.messaging.messages import CONSUMED
 from interfaces.rest.metrics import Metrics
 from interfaces.rest.root import Check
 
@@ -83,20 +83,18 @@ def build_transport(foundation: Foundation, consumer: MessageConsumer) -> Transp
         CannotStart: there is none, and other instances may rely on this one to publish for them.
     """
     settings, source, metrics = foundation.settings, foundation.source, foundation.metrics
-    definitions = foundation.shipped.by_name.values()
-    message_types = {each for definition in definitions for each in definition.message_types}
+    received = received_types(settings, foundation.shipped.by_name.values())
     if settings.rabbitmq.url.get_secret_value():
         from config.rabbit_transport import RabbitTransport
 
-        return RabbitTransport(settings, source, consumer, metrics, message_types, foundation.clock)
+        return RabbitTransport(settings, source, consumer, metrics, received, foundation.clock)
     if settings.storage.is_shared:
         raise CannotStart(
             "rabbitmq.url is not set: the messages of all instances on the event store would stay within"
             " this process; set RABBITMQ_URL"
         )
-    types = {*CONSUMED, *message_types, *settings.rabbitmq.message_types}
     return InProcessTransport(
-        source, consumer, metrics, types, foundation.clock, at_once=settings.rabbitmq.prefetch
+        source, consumer, metrics, received, foundation.clock, at_once=settings.rabbitmq.prefetch
     )
 
 

@@ -7,11 +7,12 @@ nobody has anything against, and what the rules say of it is not told.
 from collections.abc import Collection, Iterable, Sequence
 from copy import deepcopy
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from application.catalogue import faults_of
+from application.received_types import not_received
 from domain.definition import WorkflowDefinition
 from domain.faults import Fault, path_of
 from interfaces.definitions.document import DefinitionDocument, StepDocument
@@ -70,13 +71,23 @@ def read_stored_definition(document: dict[str, Any]) -> WorkflowDefinition:
         raise BadDocument(_all_faults(document, error, ())) from None
 
 
-def faults_in(document: dict[str, Any], *, wire_types: Collection[str] = ()) -> tuple[Fault, ...]:
-    """Every fault of a tenant's document, in the order of its parts."""
+class Checked(NamedTuple):
+    """What is wrong with a document, or else what only looks wrong."""
+
+    faults: Sequence[Fault] = ()
+    warnings: Sequence[Fault] = ()
+
+
+def checked(
+    document: dict[str, Any], *, wire_types: Collection[str] = (), received: Collection[str]
+) -> Checked:
+    """Every fault of a tenant's document, in the order of its parts. If it has none, where it waits for
+    messages of types that are not among the ``received``."""
     try:
-        read_definition(document, wire_types=wire_types)
+        definition = read_definition(document, wire_types=wire_types)
     except BadDocument as bad:
-        return bad.faults
-    return ()
+        return Checked(faults=bad.faults)
+    return Checked(warnings=tuple(islice(not_received(definition, received), MOST_FAULTS)))
 
 
 def _all_faults(document: dict[str, Any], error: ValidationError, wire_types: Collection[str]) -> list[Fault]:

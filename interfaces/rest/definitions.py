@@ -20,7 +20,7 @@ from domain.event import Metadata
 from domain.faults import Fault, listed, path_of
 from domain.published_definition import definition_stream
 from interfaces.definitions.graph import mermaid
-from interfaces.definitions.reader import MOST_BYTES, BadDocument, faults_in, read_definition
+from interfaces.definitions.reader import MOST_BYTES, BadDocument, checked, read_definition
 from interfaces.definitions.yaml_reader import InvalidYaml, read_yaml
 from interfaces.rest.answers import JSON, etag, json_response, stored_json
 from interfaces.rest.decoding import decoded_body
@@ -51,7 +51,8 @@ MERMAID = "text/vnd.mermaid"
 
 
 class DefinitionRoutes:
-    """The routes of workflow definitions; ``wire_types`` are further types of the platform's own messages."""
+    """The routes of workflow definitions. ``wire_types`` are further types of the platform's own messages,
+    ``received`` those that reach the service."""
 
     def __init__(
         self,
@@ -62,9 +63,10 @@ class DefinitionRoutes:
         publishers: Publishers,
         *,
         wire_types: Collection[str] = (),
+        received: Collection[str],
     ) -> None:
         self._read = partial(read_definition, wire_types=wire_types)
-        self._faults_in = partial(faults_in, wire_types=wire_types)
+        self._checked = partial(checked, wire_types=wire_types, received=received)
         self._service = service
         self._names = names
         self._publishers = publishers
@@ -150,10 +152,10 @@ class DefinitionRoutes:
         return await self._published(name, committed)
 
     async def validate(self, request: Request, caller: Caller) -> Response:
-        """Every fault of a document, whatever it holds."""
+        """Every fault of a document, whatever it holds, and what a sound one waits for in vain."""
         read_query(request, NoQuery)
-        found = await anyio.to_thread.run_sync(self._faults_in, await _document(request))
-        return json_response({"valid": not found, "faults": listed(found)})
+        faults, warnings = await anyio.to_thread.run_sync(self._checked, await _document(request))
+        return json_response({"valid": not faults, "faults": listed(faults), "warnings": listed(warnings)})
 
     async def graph(self, request: Request, caller: Caller) -> Response:
         """A definition's steps as a Mermaid flow chart."""

@@ -84,7 +84,8 @@ async def test_every_example_is_a_sound_definition(client: httpx.AsyncClient, na
         content=EXAMPLES[name],
         headers={"Content-Type": "application/yaml"},
     )
-    assert answer.json() == {"valid": True, "faults": []}
+    assert answer.json()["faults"] == []
+    assert answer.json()["valid"]
 
 
 async def test_a_good_credit_is_released_without_asking(client: httpx.AsyncClient, crm: Neighbour) -> None:

@@ -1,5 +1,6 @@
 """Documents: what they stand for, and every fault of those that stand for nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.definition import WorkflowDefinition
-from interfaces.definitions.reader import MOST_FAULTS, faults_in, read_definition
+from domain.faults import Fault
+from interfaces.definitions.reader import MOST_FAULTS, checked, read_definition
 from interfaces.definitions.yaml_reader import read_yaml
 from projections.definition_documents import definition_document
 from tests.definitions import Document, document, runnable_definitions, step
@@ -39,6 +41,10 @@ def _is_a_number(text: str) -> bool:
 
 
 WithoutAliases.add_representer(str, WithoutAliases.represent_str)
+
+
+def faults_in(faulty: Document) -> Sequence[Fault]:
+    return checked(faulty, received=()).faults
 
 
 def fields(faulty: Document) -> list[str]:

@@ -143,11 +143,20 @@ async def test_a_name_that_is_never_there_is_told_where_it_stands(behind_gateway
 async def test_a_definition_can_be_checked_without_being_published(behind_gateway: Service) -> None:
     async with behind_gateway.client() as client:
         good = await client.post(f"{PATH}/validate", json=document())
-        assert (good.status_code, good.json()) == (200, {"valid": True, "faults": []})
+        assert (good.status_code, good.json()) == (200, {"valid": True, "faults": [], "warnings": []})
         empty = await client.post(f"{PATH}/validate", content="{}", headers=YAML)
         assert [fault["field"] for fault in empty.json()["faults"]] == ["name", "steps"]
         refused(await client.post(f"{PATH}/validate", json=[]), 400, "VALIDATION_ERROR")
         refused(await client.get(f"{PATH}/deal-check"), 404, "DEFINITION_NOT_FOUND")
+
+
+async def test_a_check_warns_of_a_message_that_does_not_reach_the_service(behind_gateway: Service) -> None:
+    checked = document(triggers=[{"messageType": "shard.updated"}, {"messageType": "deal.won"}])
+    async with behind_gateway.client() as client:
+        answer = await client.post(f"{PATH}/validate", json=checked)
+    validate_document("Validation", answer.json())
+    assert answer.json()["valid"]
+    assert [each["field"] for each in answer.json()["warnings"]] == ["triggers[1].messageType"]
 
 
 async def test_a_list_shows_the_tenants_own_the_newest_first_and_at_the_end_what_is_shipped(

@@ -68,7 +68,8 @@ def parameters_of(schema: Any, within: str = "") -> dict[str, bool]:
 async def test_every_example_is_a_sound_definition(behind_gateway: Service, name: str) -> None:
     async with behind_gateway.client(**{"Content-Type": "application/yaml"}) as client:
         answer = await client.post("/api/v1/workflow-definitions/validate", content=ALL_EXAMPLES[name])
-    assert answer.json() == {"valid": True, "faults": []}
+    assert answer.json()["faults"] == []
+    assert answer.json()["valid"]
 
 
 def test_every_page_has_examples() -> None:
