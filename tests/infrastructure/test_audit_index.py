@@ -186,6 +186,24 @@ async def test_a_batch_that_comes_again_changes_nothing(log: AuditedLog) -> None
     assert (await log.stores.index.heads(), await log.rows()) == before
 
 
+@pytest.mark.parametrize("log", ["sqlite"], indirect=True)
+async def test_a_batch_of_which_one_row_fails_leaves_nothing_behind(log: AuditedLog) -> None:
+    """A statement of several rows undoes none of them by itself: its transaction has to."""
+    log.fill(each=1)
+    await log.index()
+    before = await log.stores.index.heads(), await log.rows()
+    log.append((f"{TENANT}/0", 6), first_version=2)
+    log.index_sql("UPDATE audit_events SET position = 9 WHERE position = 1")
+    newest = (await log.entries())[-1]
+    position = position_of(newest.id, newest.stream, newest.version)
+    with pytest.raises(sqlite3.IntegrityError):
+        await log.made_index.put(PARTITION, [noted(entry) for entry in await log.entries()], position, LEASE)
+    log.index_sql("UPDATE audit_events SET position = 1 WHERE position = 9")
+    assert (await log.stores.index.heads(), await log.rows()) == before
+    await log.index()
+    assert await log.rows() == await all_rows(log)
+
+
 @only_made
 async def test_another_log_is_indexed_anew(log: AuditedLog) -> None:
     log.fill(each=2)
