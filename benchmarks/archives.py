@@ -16,7 +16,7 @@ from uuid import UUID
 
 import psycopg
 
-from config.archive_commands import archive, restore
+from config.commands.archives import archive, restore
 from domain.approval import ApprovalCommented, ApprovalRejected, ApprovalRequested, approval_stream
 from domain.event import Event, Recorded
 from infrastructure.postgres.schema import migrate

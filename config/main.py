@@ -61,25 +61,25 @@ class CommandLineActions:
 
     def copy_log(self, config: Path | None, *, source: str | None, target: str | None) -> None:
         """Copy an event log with all that belongs to it from one store to another."""
-        from config.copy_log import copy_log
+        from config.commands.copy_log import copy_log
 
         _run(partial(copy_log, _settings(config), source, target))
 
     def backup(self, config: Path | None, folder: Path) -> None:
         """Copy the files of an embedded store."""
-        from config.backup import backup
+        from config.commands.backup import backup
 
         _run(partial(backup, _settings(config), folder))
 
     def rebuild(self, config: Path | None, projections: tuple[str, ...]) -> None:
         """Derive documents again from the log."""
-        from config.rebuild import rebuild
+        from config.commands.rebuild import rebuild
 
         _run(partial(rebuild, _settings(config), projections))
 
     def compare(self, config: Path | None, projections: tuple[str, ...]) -> bool:
         """Compare documents with the log. Return whether none differs."""
-        from config.verify import Differs, verify
+        from config.commands.verify import Differs, verify
 
         try:
             _run(partial(verify, _settings(config), projections))
@@ -90,13 +90,13 @@ class CommandLineActions:
 
     def adopt(self, config: Path | None, *, dry_run: bool) -> None:
         """Take over approvals of the platform's previous service."""
-        from config.adopt import adopt
+        from config.commands.adopt import adopt
 
         _run(partial(adopt, _settings(config), dry_run=dry_run))
 
     def projections(self, config: Path | None, *, as_json: bool) -> None:
         """Print the state of the projections."""
-        from config.overview import show_projections
+        from config.commands.overview import show_projections
 
         _run(partial(show_projections, _settings(config), as_json=as_json))
 
@@ -112,26 +112,26 @@ class CommandLineActions:
         lost: bool,
     ) -> None:
         """Destroy the key that seals somebody's personal fields."""
-        from config.erase import erase
+        from config.commands.erase import erase
 
         settings = _settings(config)
         _run(partial(erase, settings, tenant, subject, reason, dry_run=dry_run, again=again, lost=lost))
 
     def rotate_keys(self, config: Path | None) -> None:
         """Wrap every personal key with the present master key."""
-        from config.rotation import rotate_master_key
+        from config.commands.rotation import rotate_master_key
 
         _run(partial(rotate_master_key, _settings(config)))
 
     def neighbours(self, config: Path | None) -> None:
         """Run the simulated neighbours."""
-        from config.neighbours import serve_neighbours
+        from config.commands.neighbours import serve_neighbours
 
         _run(partial(serve_neighbours, _settings(config)))
 
     def demo(self, config: Path | None, *, stop_after: bool) -> None:
         """Run the service with simulated neighbours, and show it at work."""
-        from config.demo import demo
+        from config.commands.demo import demo
         from config.setting_files import faults_of_files
 
         _run(partial(demo, _settings(config, further=faults_of_files), config, stop_after=stop_after))
@@ -150,7 +150,7 @@ class AuditCommandLine:
         as_json: bool,
     ) -> bool:
         """Check an export, without any settings, or the live store."""
-        from config.audit_commands import verify_export_file, verify_live
+        from config.commands.audit import verify_export_file, verify_live
 
         if export is not None:
             return _refusing(partial(verify_export_file, export, public_keys, anchors, as_json=as_json))
@@ -158,19 +158,19 @@ class AuditCommandLine:
 
     def export(self, config: Path | None, *, tenant: str, out: Path | None, filters: dict[str, str]) -> None:
         """Write a tenant's events."""
-        from config.audit_commands import export_events
+        from config.commands.audit import export_events
 
         _run(partial(export_events, _settings(config), tenant, out, filters))
 
     def head(self, config: Path | None, *, tenant: str | None, as_json: bool) -> None:
         """Print where each tenant's hash chain ends."""
-        from config.audit_commands import show_heads
+        from config.commands.audit import show_heads
 
         _run(partial(show_heads, _settings(config), tenant, as_json=as_json))
 
     def keygen(self, file: Path) -> None:
         """Create a signing key."""
-        from config.audit_commands import make_key
+        from config.commands.audit import make_key
 
         _refusing(partial(make_key, file))
 
@@ -190,7 +190,7 @@ class ArchiveCommandLine:
         public_keys: tuple[Path, ...],
     ) -> None:
         """Move what has ended to files."""
-        from config.archive_commands import archive
+        from config.commands.archives import archive
 
         settings = _settings(config)
         _run(
@@ -208,7 +208,7 @@ class ArchiveCommandLine:
 
     def restore(self, config: Path | None, files: tuple[Path, ...], public_keys: tuple[Path, ...]) -> None:
         """Put the events of files back."""
-        from config.archive_commands import restore
+        from config.commands.archives import restore
 
         _run(partial(restore, _settings(config), files, public_keys))
 

@@ -21,8 +21,8 @@ from application.event_store import EventStore
 from application.log_copy import Entry
 from application.ports import PublicMessage
 from application.privacy.sealing import Sealing
-from config.audit_commands import reading, verify_export_file, verify_live
 from config.audit_stores import AuditStores
+from config.commands.audit import reading, verify_export_file, verify_live
 from config.postgres_stores import open_postgres_audit
 from config.settings import Settings
 from config.sqlite_stores import open_sqlite_audit

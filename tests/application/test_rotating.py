@@ -12,11 +12,11 @@ from application.event_log import EventLog
 from application.privacy import rotating
 from application.privacy.ciphers import MasterKey, WrongMasterKey, new_key
 from application.privacy.rotating import Rotated, rotate
+from config.commands.rotation import rotate_master_key
 from config.cosmos import EVENTS
 from config.folders import claim
 from config.master_key import MASTER_KEY_FILE, former_key_file_of
 from config.privacy import PersonalParts, open_personal
-from config.rotation import rotate_master_key
 from config.settings import Settings
 from config.start import CannotStart
 from infrastructure.cosmos.event_store import cosmos_log_settings

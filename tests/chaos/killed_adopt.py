@@ -9,7 +9,7 @@ from typing import Any
 from application.approvals import ApprovalHandlers
 from application.event_store import EventStore
 from config import main
-from config.adopt import TakingOver
+from config.commands.adopt import TakingOver
 from tests.chaos.killed_erase import die_before
 
 BEFORE: dict[str, tuple[Any, str, int]] = {

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from config import copy_log, main
+from config import main
+from config.commands import copy_log
 from infrastructure.cosmos.log_container import LogContainer
 from infrastructure.cosmos.log_writer import CosmosLogWriter
 from infrastructure.postgres.log_writer import PostgresLogWriter

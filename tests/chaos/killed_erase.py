@@ -10,7 +10,7 @@ from typing import Any
 
 from application.privacy.erasing import Erasing
 from config import main
-from config.erased_documents import ErasedDocuments
+from config.commands.erased_documents import ErasedDocuments
 from infrastructure.sqlite.personal_keys import SqlitePersonalKeys
 
 BEFORE: dict[str, tuple[Any, str, int]] = {

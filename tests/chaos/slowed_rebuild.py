@@ -15,7 +15,8 @@ from typing import Any
 
 import anyio
 
-from config import folding_processes, main, rebuild
+from config import main
+from config.commands import folding_processes, rebuild
 from infrastructure.cosmos.documents import CosmosDocuments
 from infrastructure.sqlite.builds import SqliteBuilds
 from projections.building import Builder

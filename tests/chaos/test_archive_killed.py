@@ -10,7 +10,7 @@ from application.archive.archive_file import entries_in
 from application.archived_state import archived_leaf
 from application.audit.chain import leaf_of_entry
 from application.log_copy import Entry
-from config.archive_commands import archive, restore
+from config.commands.archives import archive, restore
 from domain.approval import ApprovalRejected, ApprovalRequested, approval_stream
 from domain.event import Event, Recorded
 from infrastructure.signatures import signer_from

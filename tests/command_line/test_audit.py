@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from application.archive.archive_file import NoArchive, verify
-from config.audit_commands import make_key
+from config.commands.audit import make_key
 from config.start import CannotStart
 from infrastructure.signatures import signer_from
 from tests.audit_trail import audited_log

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from application.privacy.ciphers import MasterKey
-from config.backup import backup
+from config.commands.backup import backup
 from config.master_key import MASTER_KEY_FILE
 from config.start import CannotStart
 from infrastructure.sqlite.personal_keys import SqlitePersonalKeys

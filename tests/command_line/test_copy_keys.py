@@ -12,7 +12,7 @@ import pytest
 from application.privacy.ciphers import MasterKey, new_key
 from application.privacy.keyring import Keyring
 from application.privacy.sealing import PersonalNames, Sealing
-from config.copy_log import copy_log
+from config.commands.copy_log import copy_log
 from config.settings import load_settings
 from config.start import CannotStart
 from domain.approval import ApprovalCommented

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from config.copy_log import copy_log
+from config.commands.copy_log import copy_log
 from config.start import CannotStart
 from tests.harness import settings_in
 

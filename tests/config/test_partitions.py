@@ -7,10 +7,10 @@ from typing import cast
 import anyio
 import pytest
 
-from config import overview, rebuild
-from config.overview import standings_of
+from config.commands import overview, rebuild
+from config.commands.overview import standings_of
+from config.commands.rebuild import until_followed
 from config.projections import Projections
-from config.rebuild import until_followed
 from config.stores import SharedStores
 from infrastructure.memory.checkpoints import MemoryCheckpoints
 from projections.ports import MendableDocuments

@@ -1,6 +1,6 @@
 """Where a rebuild goes on that others have begun."""
 
-from config.rebuild import earliest
+from config.commands.rebuild import earliest
 from projections.building import Progress
 from tests.builders import NOW
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from config import verify as command
+from config.commands import verify as command
+from config.commands.verify import SCRATCH_FILE, Differs, verify
 from config.start import CannotStart
-from config.verify import SCRATCH_FILE, Differs, verify
 from domain.errors import StoreUnavailable
 from tests.harness import service, settings_in
 

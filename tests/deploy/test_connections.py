@@ -6,7 +6,7 @@ import pytest
 
 from application.event_store import OTHER_THREADS
 from config import postgres_stores
-from config.folding_processes import MOST
+from config.commands.folding_processes import MOST
 from infrastructure.postgres import database, personal_keys
 from tests.deploy.files import KUBERNETES, ROOT, config_map
 from tests.deploy.test_kubernetes import DEPLOYMENTS, named

@@ -11,10 +11,10 @@ from anyio.to_thread import run_sync
 
 from application.log_copy import Copied, copy
 from application.log_orders import InTenantsOrders, TenantDigests
-from config.copy_log import copy_log
+from config.commands.copy_log import copy_log
+from config.commands.cosmos_copies import write_cosmos_log
 from config.cosmos import COORDINATION
 from config.cosmos_beside import BESIDE
-from config.cosmos_copies import write_cosmos_log
 from config.cosmos_stores import KEYS
 from config.settings import Settings
 from infrastructure.cosmos.log_reader import CosmosLogReader

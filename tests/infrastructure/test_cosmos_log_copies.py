@@ -16,9 +16,9 @@ from application.log_copy import CannotCopy, Copied, copy
 from application.log_orders import InOneOrder, InTenantsOrders, TenantDigests
 from application.outbox import Outbox
 from application.ports import Timer
+from config.commands.cosmos_copies import read_cosmos_log, write_cosmos_log
 from config.cosmos import COORDINATION
 from config.cosmos_beside import BESIDE
-from config.cosmos_copies import read_cosmos_log, write_cosmos_log
 from config.settings import Settings
 from domain.errors import StoreUnavailable
 from domain.lease import Unrivalled

@@ -9,11 +9,11 @@ import anyio
 import pytest
 import yaml
 
-from config.adopt import NotAllTakenOver, adopt
-from config.rebuild import rebuild
+from config.commands.adopt import NotAllTakenOver, adopt
+from config.commands.rebuild import rebuild
+from config.commands.verify import verify
 from config.settings import Settings
 from config.start import CannotStart
-from config.verify import verify
 from tests.cosmos import Account, administrator, dropped_afterwards, fresh_database
 from tests.cosmos_gate import Refusal, gate_before
 from tests.former_service import Left, approvals_in, former_approval, leave

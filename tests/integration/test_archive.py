@@ -13,16 +13,16 @@ import pytest
 from httpx import AsyncClient
 
 from application.event_log import position_of
-from config.archive_commands import archive, restore
 from config.audit_stores import open_audit_for_reading
-from config.copy_log import copy_log
-from config.erase import erase
+from config.commands.archives import archive, restore
+from config.commands.copy_log import copy_log
+from config.commands.erase import erase
+from config.commands.rebuild import rebuild
+from config.commands.verify import verify
 from config.postgres_stores import open_postgres_audit
-from config.rebuild import rebuild
 from config.settings import Settings
 from config.sqlite_stores import open_sqlite_audit
 from config.start import CannotStart
-from config.verify import verify
 from domain.archived import ArchivedEvent
 from domain.workflow import workflow_stream
 from infrastructure.sqlite.database import SqliteDatabase

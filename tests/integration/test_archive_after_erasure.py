@@ -5,11 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from config.archive_commands import archive
-from config.erase import erase
-from config.rebuild import rebuild
+from config.commands.archives import archive
+from config.commands.erase import erase
+from config.commands.rebuild import rebuild
+from config.commands.verify import verify
 from config.settings import Settings
-from config.verify import verify
 from tests.archives import API, documents_in, posted, signing_settings
 from tests.harness import TENANT, USER, service
 

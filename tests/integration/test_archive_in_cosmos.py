@@ -15,12 +15,12 @@ from application.archived_state import archived_leaf, is_archived
 from application.audit.chain import leaf_of
 from application.event_log import EventLog
 from application.log_copy import Entry
-from config.archive_commands import archive, restore
 from config.audit_stores import open_audit_for_reading
-from config.copy_log import copy_log
-from config.rebuild import rebuild
+from config.commands.archives import archive, restore
+from config.commands.copy_log import copy_log
+from config.commands.rebuild import rebuild
+from config.commands.verify import verify
 from config.settings import Settings
-from config.verify import verify
 from domain.approval import ApprovalCommented, ApprovalRejected, ApprovalRequested, approval_stream
 from domain.archived import ArchivedEvent
 from domain.event import Event, Recorded

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from config.archive_commands import archive, restore
-from config.rebuild import rebuild
-from config.verify import verify
+from config.commands.archives import archive, restore
+from config.commands.rebuild import rebuild
+from config.commands.verify import verify
 from tests.archives import signing_settings
 from tests.audit_trail import verified_store, verify_file
 from tests.harness import SYSTEM_TENANT, UNKNOWN_ID

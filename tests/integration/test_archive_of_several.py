@@ -12,7 +12,7 @@ from application.archive.archive_file import free
 from application.archive.ports import Replacement
 from application.archived_state import archived_leaf
 from application.log_copy import Entry
-from config.archive_commands import archive
+from config.commands.archives import archive
 from config.main import CommandLineActions
 from config.start import CannotStart
 from infrastructure.sqlite.archive_log import SqliteArchiveLog

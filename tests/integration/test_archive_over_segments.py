@@ -11,8 +11,8 @@ from eventsourcing.persistence import StoredEvent
 from application.archived_state import is_archived
 from application.event_log import EventLog
 from application.log_copy import Entry
-from config.archive_commands import restore
-from config.copy_log import copy_log
+from config.commands.archives import restore
+from config.commands.copy_log import copy_log
 from config.settings import Settings
 from infrastructure.cosmos.archive_log import CosmosArchiveLog
 from infrastructure.cosmos.ended_streams import GATE_OPERATIONS

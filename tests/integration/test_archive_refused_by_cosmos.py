@@ -8,7 +8,7 @@ import pytest
 from anyio.to_thread import run_sync
 
 from application.archived_state import is_archived
-from config.archive_commands import restore
+from config.commands.archives import restore
 from config.settings import Settings
 from config.start import CannotStart
 from tests.archives import signing_settings

@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from application.workflow_commands import CompleteStep
+from config.commands.rebuild import rebuild
 from config.projections import Projections
-from config.rebuild import rebuild
 from config.settings import Settings
 from tests.builders import metadata
 from tests.cosmos import Account, administrator, dropped_afterwards, fresh_database

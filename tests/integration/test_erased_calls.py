@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from config.erase import erase
+from config.commands.erase import erase
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.step_calls import SqliteStepCalls
 from tests.application.test_http_requests import call

@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from config.archive_commands import archive, restore
-from config.erase import erase
-from config.rebuild import rebuild
+from config.commands.archives import archive, restore
+from config.commands.erase import erase
+from config.commands.rebuild import rebuild
+from config.commands.verify import verify
 from config.settings import Settings
-from config.verify import verify
 from tests.archives import API, signing_settings
 from tests.audit_trail import kinds, verified_store
 from tests.cosmos import Account

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from httpx import AsyncClient
 
-from config.erase import erase
+from config.commands.erase import erase
 from tests.archives import API, posted
 from tests.harness import TENANT, eventually, service, settings_in
 

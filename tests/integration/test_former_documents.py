@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from config.rebuild import rebuild
+from config.commands.rebuild import rebuild
+from config.commands.verify import verify
 from config.settings import Settings
-from config.verify import verify
 from tests.cosmos import Account, dropped_afterwards, fresh_database
 from tests.former_service import Left, approvals_in, former_approval, leave
 from tests.harness import TENANT, service, settings_in

@@ -16,7 +16,7 @@ from application.privacy.ciphers import MasterKey, new_key
 from application.privacy.keyring import Keyring
 from application.privacy.ports import PersonalKeys
 from application.privacy.sealing import PersonalNames, Sealing
-from config.erase import erase
+from config.commands.erase import erase
 from config.master_key import MASTER_KEY_FILE
 from config.privacy import keys_as_they_are, open_personal
 from config.sections import Settings

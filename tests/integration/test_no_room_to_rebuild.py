@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from anyio.to_thread import run_sync
 
-from config.rebuild import SCRATCH_FILE as REBUILT
-from config.verify import SCRATCH_FILE as COMPARED
+from config.commands.rebuild import SCRATCH_FILE as REBUILT
+from config.commands.verify import SCRATCH_FILE as COMPARED
 from tests.cosmos import Account, dropped_afterwards, fresh_database
 from tests.harness import clean_environment, service, settings_in
 from tests.services import missing

@@ -7,9 +7,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from config import recipes
-from config.rebuild import rebuild
+from config.commands.rebuild import rebuild
+from config.commands.verify import verify
 from config.sections import Settings
-from config.verify import verify
 from domain.lease import Unrivalled
 from tests.application.logs import UNVERIFIED
 from tests.cosmos import fresh_database

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from faststream.rabbit import RabbitBroker
 
-from config.neighbours import THINKING_SECONDS, declare_queue, simulate_on_rabbit
+from config.commands.neighbours import THINKING_SECONDS, declare_queue, simulate_on_rabbit
 from config.sections import Settings
 from infrastructure.rabbit.connection import RabbitConnection
 from tests.chaos.proxy import proxy

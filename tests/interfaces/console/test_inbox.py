@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from config.archive_commands import archive
+from config.commands.archives import archive
 from domain.values import timestamp
 from infrastructure.clock import SystemClock
 from tests.archives import a_past, signing_settings

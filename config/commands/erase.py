@@ -7,7 +7,7 @@ import click
 
 from application.privacy.erasing import Erasing, Told, UnderKey
 from config.audit_stores import open_audit_for_reading
-from config.erased_documents import ErasedDocuments
+from config.commands.erased_documents import ErasedDocuments
 from config.erasures import MARGIN_SECONDS
 from config.privacy import open_personal
 from config.sections import Settings

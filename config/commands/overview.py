@@ -13,10 +13,10 @@ import msgspec
 
 from application.event_log import number_of
 from application.shared_reads import SharedReads
+from config.commands.rebuild import SCRATCH_FILE
 from config.folders import is_claimed
 from config.progress import shown_build
 from config.projections import Projections
-from config.rebuild import SCRATCH_FILE
 from config.sections import Settings
 from config.start import CannotStart
 from config.stores import SharedStores, open_beside

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from application.event_log import number_of
+from config.commands.folding_processes import build_in_shares
+from config.commands.rebuild import another_folder, chosen_projections, delete_database
 from config.folders import REBUILD, claim
-from config.folding_processes import build_in_shares
 from config.garbage_collection import without_collections
 from config.progress import ProgressLine
-from config.rebuild import another_folder, chosen_projections, delete_database
 from config.recipes import note_recipe
 from config.sections import Settings
 from config.start import CannotStart

@@ -29,12 +29,12 @@ from application.event_mapper import EventMapper, read_around, read_with
 from application.log_batches import all_of
 from application.log_copy import Entry
 from config.audit import anchor_file_of, signer_of
-from config.audit_report import tell
 from config.audit_stores import open_audit_for_reading
+from config.commands.audit_report import tell
+from config.commands.snapshot_check import open_snapshot_check
 from config.key_files import key_text
 from config.privacy import keys_as_they_are, open_personal
 from config.sections import Settings
-from config.snapshot_check import open_snapshot_check
 from config.start import CannotStart, first_line
 from domain.errors import StoreUnavailable
 from domain.event import Recorded

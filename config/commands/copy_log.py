@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from application.log_copy import CannotCopy, LogReader, LogWriter, copy, what_is_kept
 from application.log_orders import InOneOrder, InTenantsOrders, TenantDigests
 from application.outbox import Outbox
-from config.copy_report import bar, tell
+from config.commands.copy_report import bar, tell
 from config.faults import SettingFault
 from config.folders import claim
 from config.kinds import COSMOS_URL, StoreUrl, masked_url
@@ -197,7 +197,7 @@ async def _keys(settings: Settings, side: Side, stack: AsyncExitStack) -> Copied
 async def _reading(settings: Settings, source: Side, target: Side, stack: AsyncExitStack) -> LogReader:
     """Return the source, in the kind of order that the target has."""
     if source.is_in_cosmos:
-        from config.cosmos_copies import read_cosmos_log
+        from config.commands.cosmos_copies import read_cosmos_log
 
         log = await stack.enter_async_context(read_cosmos_log(settings))
         return InOneOrder(log, first=Outbox.name)
@@ -210,7 +210,7 @@ async def _reading(settings: Settings, source: Side, target: Side, stack: AsyncE
 
 def _writing(settings: Settings, side: Side) -> AbstractAsyncContextManager[LogWriter]:
     if side.is_in_cosmos:
-        from config.cosmos_copies import write_cosmos_log
+        from config.commands.cosmos_copies import write_cosmos_log
 
         return write_cosmos_log(settings)
     return write_sqlite_log(side.file) if side.file else write_postgres_log(side.address)

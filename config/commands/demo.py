@@ -13,10 +13,10 @@ import anyio
 import click
 import httpx
 
+from config.commands.neighbours import declare_queue, simulate_in_process
 from config.container import Container, build
 from config.descriptors import require_enough
 from config.logs import configure_logs
-from config.neighbours import declare_queue, simulate_in_process
 from config.runtime import bind, run
 from config.sections import Settings
 from config.signals import listening, unless_told_to_stop

@@ -11,8 +11,8 @@ import click
 import msgspec
 
 from application.event_log import number_of
+from config.commands.folding_processes import build_in_shares, heads
 from config.folders import REBUILD, claim
-from config.folding_processes import build_in_shares, heads
 from config.garbage_collection import without_collections
 from config.progress import ProgressLine
 from config.projections import Projections

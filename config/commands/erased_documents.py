@@ -12,14 +12,14 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from application.event_store import EventStore
+from config.commands.rebuild import SCRATCH_FILE as REBUILT_FILE
+from config.commands.rebuild import delete_database
+from config.commands.verify import SCRATCH_FILE as COMPARED_FILE
 from config.folders import REBUILD, claim
 from config.projections import Projections
-from config.rebuild import SCRATCH_FILE as REBUILT_FILE
-from config.rebuild import delete_database
 from config.sections import Settings
 from config.start import CannotStart
 from config.stores import DOCUMENTS_FILE
-from config.verify import SCRATCH_FILE as COMPARED_FILE
 from infrastructure.cosmos.observing import unobserved
 from infrastructure.sqlite.builds import SqliteBuilds
 from infrastructure.sqlite.database import SqliteDatabase

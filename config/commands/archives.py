@@ -22,9 +22,9 @@ from application.audit.export import Export
 from application.event_mapper import read_with
 from application.log_copy import Entry
 from config.audit import NO_SIGNING_KEY, signer_of
-from config.audit_commands import public_keys_in
 from config.audit_stores import AuditSources, open_audit_for_reading
-from config.cosmos_archives import open_cosmos_archive_log
+from config.commands.audit import public_keys_in
+from config.commands.cosmos_archives import open_cosmos_archive_log
 from config.folders import claim
 from config.postgres import require_postgres
 from config.projections import Projections

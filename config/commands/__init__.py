@@ -1,0 +1,1 @@
+"""The commands of the command line besides ``serve``: each module is one, or a part of one."""
