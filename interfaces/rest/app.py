@@ -1,4 +1,4 @@
-"""The Starlette application: routes, error shapes and the request middleware, put together."""
+"""The Starlette application: routes, error responses and the request middleware."""
 
 from collections.abc import Iterable
 
@@ -24,10 +24,10 @@ from interfaces.rest.this_machine import ThisMachineOnly
 
 
 class Application(Starlette):
-    """Without Starlette's own answer to unexpected errors: the request middleware has one in our shape.
+    """The application, without Starlette's response to unexpected errors: the request middleware has its own.
 
-    ``tell`` has errors in another shape for whom it likes. Where it is for ``this_machine_only``, what comes
-    by the name of another one is refused.
+    ``tell`` may return an error as a page. With ``this_machine_only``, requests that came by the name of
+    another machine are refused.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Application(Starlette):
         self._this_machine_only = this_machine_only
 
     def build_middleware_stack(self) -> ASGIApp:
-        """The request middleware around a guard, if need be, around the error shapes around the router."""
+        """Return the middleware from outside to inside: request, host guard if needed, errors, router."""
         told = ExceptionMiddleware(self.router, self.exception_handlers)
         guarded = ThisMachineOnly(told) if self._this_machine_only else told
         return RequestMiddleware(guarded, self._metrics, self._tell)

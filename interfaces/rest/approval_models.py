@@ -1,4 +1,4 @@
-"""What requests about approvals and delegations may say, in the words of ``openapi.yaml``."""
+"""Bodies and query strings about approvals and delegations, as ``openapi.yaml`` names their members."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -50,12 +50,12 @@ class CreateApprovalRequest(ApiModel):
 
     @property
     def chosen_policy(self) -> str | Policy | None:
-        """The policy that is named or described."""
+        """The policy's name, or the policy itself, if the request has one."""
         return self.policy.policy() if isinstance(self.policy, PolicyDocument) else self.policy
 
 
 def rules_broken(body: Mapping[str, Any], now: datetime) -> list[Fault]:
-    """What the rules say of that which can be read of a request, where the whole cannot."""
+    """Return the rules that a request breaks as far as it can be read, if it is not valid as a whole."""
     payload, due_at = _read(_PAYLOAD, body.get("payload")), _read(_DUE_AT, body.get("dueAt"))
     return [fault for each in faults_of(payload, due_at, now) for fault in each.faults]
 
@@ -91,7 +91,7 @@ class DecisionsRequest(ApiModel):
 
 
 class ReassignRequest(ApiModel):
-    """The body of ``POST /hitl/approvals/{id}/reassign``: to a person or to a group."""
+    """The body of ``POST /hitl/approvals/{id}/reassign``, which names either a user or a group."""
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["to"]}, {"required": ["toGroup"]}]},
@@ -109,7 +109,7 @@ class ReassignRequest(ApiModel):
 
     @property
     def approver(self) -> Approver:
-        """To whom."""
+        """The user or group that is named."""
         return Approver(user=self.to, group=self.to_group)
 
 
@@ -120,7 +120,7 @@ class CommentRequest(ApiModel):
 
 
 class ReviseRequest(ApiModel):
-    """The body of ``POST /hitl/approvals/{id}/revise``: what has changed."""
+    """The body of ``POST /hitl/approvals/{id}/revise``: the facts that have changed."""
 
     amount: Silent[Number] = None
     risk_score: Silent[Number] = None
@@ -130,7 +130,7 @@ class ReviseRequest(ApiModel):
 
 
 class DelegateRequest(ApiModel):
-    """The body of ``POST /hitl/delegations``; ``by`` is who is away, the caller if silent."""
+    """The body of ``POST /hitl/delegations``. ``by`` is the person who is away, by default the caller."""
 
     by: Silent[Id] = None
     to: Id

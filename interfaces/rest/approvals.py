@@ -1,4 +1,4 @@
-"""``/hitl/approvals``: ask, look into, decide, and whatever else is done with an approval."""
+"""``/hitl/approvals``: request an approval, read it, decide on it, and the other commands on one approval."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ class ApprovalRoutes:
         self._clock = clock
 
     def routes(self) -> list[Route]:
-        """Every route, with its method."""
+        """Return all routes."""
         route, one = self._service.route, f"{PREFIX}/{{id}}"
         return [
             route(PREFIX, self.create, "POST"),
@@ -73,7 +73,7 @@ class ApprovalRoutes:
         ]
 
     async def create(self, request: Request, caller: Caller) -> Response:
-        """Ask people to decide."""
+        """Request an approval."""
         try:
             body = await read_body(request, CreateApprovalRequest)
         except Invalid as refusal:
@@ -103,7 +103,7 @@ class ApprovalRoutes:
         return response
 
     async def get(self, request: Request, caller: Caller) -> Response:
-        """One approval, as it is or as it once was."""
+        """Return one approval, as it is now or was at ``asOf``."""
         approval_id = request.path_params["id"]
         stream = approval_stream(caller.tenant, approval_id.lower())
         return await self._service.document(
@@ -116,22 +116,22 @@ class ApprovalRoutes:
         )
 
     async def events(self, request: Request, caller: Caller) -> Response:
-        """The approval's audit trail."""
+        """Return the approval's audit trail."""
         approval_id = request.path_params["id"]
         paging = read_query(request, Paging)
         stream = approval_stream(caller.tenant, approval_id.lower())
         return await self._service.history(request, approval_id, stream, paging, missing(approval_id))
 
     async def approve(self, request: Request, caller: Caller) -> Response:
-        """Agree."""
+        """Record that a person agrees."""
         return await self._decide(request, caller, ApproveApproval)
 
     async def reject(self, request: Request, caller: Caller) -> Response:
-        """Be against it."""
+        """Record that a person rejects."""
         return await self._decide(request, caller, RejectApproval)
 
     async def withdraw(self, request: Request, caller: Caller) -> Response:
-        """Ask no longer."""
+        """Withdraw an approval."""
         body = await read_body(request, ReasonRequest)
         return await self._answer(
             WithdrawApproval(
@@ -143,7 +143,7 @@ class ApprovalRoutes:
         )
 
     async def reassign(self, request: Request, caller: Caller) -> Response:
-        """Let another decide."""
+        """Hand the caller's part to another user or group."""
         body = await read_body(request, ReassignRequest)
         return await self._answer(
             ReassignApproval(
@@ -156,7 +156,7 @@ class ApprovalRoutes:
         )
 
     async def revise(self, request: Request, caller: Caller) -> Response:
-        """Tell of changed facts."""
+        """Change the facts of an approval."""
         body = await read_body(request, ReviseRequest)
         return await self._answer(
             ReviseApproval(
@@ -172,13 +172,13 @@ class ApprovalRoutes:
         )
 
     async def claim(self, request: Request, caller: Caller) -> Response:
-        """See to it."""
+        """Mark an approval as being handled by the caller."""
         await read_body(request, NothingToSayRequest, optional=True)
         ballot = Ballot(by=person_of(caller), roles=caller.roles)
         return await self._answer(ClaimApproval(**_command(request, caller), ballot=ballot))
 
     async def release(self, request: Request, caller: Caller) -> Response:
-        """See to it no longer."""
+        """Release a claim."""
         await read_body(request, NothingToSayRequest, optional=True)
         return await self._answer(
             ReleaseApproval(
@@ -187,7 +187,7 @@ class ApprovalRoutes:
         )
 
     async def comment(self, request: Request, caller: Caller) -> Response:
-        """Say something."""
+        """Add a comment."""
         body = await read_body(request, CommentRequest)
         return await self._answer(
             CommentOnApproval(**_command(request, caller), by=caller.actor, text=body.text), status=201
@@ -213,10 +213,11 @@ class ApprovalRoutes:
 
 
 def ballot_of(body: DecisionRequest, caller: Caller) -> Ballot:
-    """What somebody says, for themselves or by a delegation; a gateway of its own speaks for anybody.
+    """Return a person's decision, in their own right or on behalf of another. A gateway that sends no user
+    may send the decision of any person.
 
     Raises:
-        ApiError: 403, ``decidedBy`` is not who the request is from; 400, it is no person.
+        ApiError: 400, ``decidedBy`` is not a person; 403, it is not the caller.
     """
     if not is_person(body.decided_by):
         raise Invalid([Fault("decidedBy", f"must not begin with {', '.join(NOT_PERSONS)}")])
@@ -233,16 +234,16 @@ def ballot_of(body: DecisionRequest, caller: Caller) -> Ballot:
 
 
 def missing(approval_id: str) -> ApprovalNotFound:
-    """There is no such approval for this tenant."""
+    """Return the error if the tenant has no such approval."""
     return ApprovalNotFound(f"there is no approval {approval_id}")
 
 
 def _command(request: Request, caller: Caller) -> dict[str, Any]:
-    """What every command about the approval of the path carries; call it once the body has been read.
+    """Return the fields of every command on the approval in the path. Call this after the body has been read.
 
     Raises:
-        ApprovalNotFound: the path names none.
-        VersionMismatch: ``If-Match`` is of no version.
+        ApprovalNotFound: the path has no UUID.
+        VersionMismatch: ``If-Match`` is not an ``ETag`` of this service.
     """
     approval_id = request.path_params["id"]
     if not is_uuid(approval_id):

@@ -1,5 +1,5 @@
-"""Bodies that have not come yet. Each holds a place among the requests that are answered, so no tenant may
-have more than half of those places for them, and none has its place for ever.
+"""Limits on bodies that have not arrived yet. Their requests count among those that are answered. So each
+body has a time limit, and those of one tenant may take at most half of the places.
 """
 
 import anyio
@@ -9,11 +9,11 @@ from interfaces.rest.errors import ApiError
 from interfaces.rest.places import WaitingPlaces
 
 BODY_SECONDS = 30.0
-"""For a whole body, of 1 MiB at most: 35 kB a second."""
+"""The time limit for a whole body. For the largest, 1 MiB, it means 35 kB/s."""
 
 
 class ArrivingBody:
-    """A request's ``receive``."""
+    """The ``receive`` of a request, with these limits on its body."""
 
     def __init__(self, receive: Receive, places: WaitingPlaces, tenant: str) -> None:
         self._receive = receive
@@ -23,10 +23,10 @@ class ArrivingBody:
         self._is_here = False
 
     async def __call__(self) -> Message:
-        """What comes next.
+        """Return the next message.
 
         Raises:
-            ApiError: 408, the body takes too long; 503, too many of this tenant's are on their way.
+            ApiError: 408, the body takes too long; 503, too many bodies of this tenant are arriving.
         """
         if self._is_here:
             return await self._receive()

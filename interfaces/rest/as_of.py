@@ -1,4 +1,4 @@
-"""Things as they once were: the fold of the first events of their stream."""
+"""Documents as of a moment or a version: the fold of the first events of their stream."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -19,18 +19,19 @@ AsOf = datetime | int
 
 
 def asked_as_of(request: Request) -> AsOf | None:
-    """When a request asks a thing to be shown as of; ``None`` for now.
+    """Return the ``asOf`` of a request, or None for now.
 
     Raises:
-        BadInput: it asks for something else.
+        ApiError: 400, the query string has something else.
     """
     return read_query(request, AsOfQuery).as_of if request.scope["query_string"] else None
 
 
 async def parts_until(store: EventStore, stream: str, as_of: AsOf) -> AsyncGenerator[Events, None]:
-    """A stream's events up to a version, or up to the first that came after a moment, in parts.
+    """Yield a stream's events in parts, up to a version, or up to the first event that is later than a
+    moment.
 
-    What an instance whose clock is behind appended after that one came after it too.
+    Any event after that one is later too, even if its instance's clock was behind.
     """
     if isinstance(as_of, int):
         async with aclosing(store.parts_of(stream, as_of)) as parts:
@@ -48,10 +49,10 @@ async def parts_until(store: EventStore, stream: str, as_of: AsOf) -> AsyncGener
 async def document_as_of(
     store: EventStore, projection: Projection, id: str, as_of: AsOf, *, stream: str, missing: Exception
 ) -> tuple[bytes, int]:
-    """A document as it was then, and the version of its stream.
+    """Return a document as it was then, and the version of its stream.
 
     Raises:
-        Exception: ``missing``, where there was no such thing.
+        Exception: ``missing``, if it did not exist then.
     """
     try:
         made = await folded(projection, id, parts_until(store, stream, as_of))

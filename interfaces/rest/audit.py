@@ -1,4 +1,4 @@
-"""A recorded event as the audit trail shows it."""
+"""Recorded events in the form of the audit trail."""
 
 from datetime import datetime
 from functools import lru_cache
@@ -13,12 +13,12 @@ from domain.values import timestamp
 
 
 def audit_event(recorded: Recorded) -> bytes:
-    """One event: what happened, when, who caused it, and through what."""
+    """Return an event as JSON: what happened, when, and what caused it."""
     return msgspec.json.encode(shown_event(recorded))
 
 
 def shown_event(recorded: Recorded) -> dict[str, Any]:
-    """The same, to be put into something larger."""
+    """Return an event as a JSON object."""
     archived = recorded if isinstance(recorded, ArchivedEvent) else None
     if archived is None:
         shown = shown_around(recorded, recorded.event.TOPIC, recorded.event.SCHEMA_VERSION)
@@ -31,7 +31,7 @@ def shown_event(recorded: Recorded) -> dict[str, Any]:
 
 
 def shown_around(recorded: Recorded, topic: str, schema_version: int) -> dict[str, Any]:
-    """All of an event but its payload."""
+    """Return an event without its payload."""
     meta = recorded.meta
     shown: dict[str, Any] = {
         "eventId": recorded.event_id,
@@ -50,14 +50,15 @@ def shown_around(recorded: Recorded, topic: str, schema_version: int) -> dict[st
 
 
 def _how(moved: Moved | None) -> dict[str, Any]:
-    """How a thing came into its archive, as it stands with the first of its events."""
+    """Return how a resource was moved to its archive. Only its first event has this."""
     if moved is None:
         return {}
     return {name: getattr(moved, name) for name in ("sha256", "events", "at", "by", "why")}
 
 
 def _shown(value: object) -> object:
-    """Our own fields in camelCase and our times in milliseconds; what others gave us stays as it came."""
+    """Return our own fields in camelCase and our own times in milliseconds. Values of others stay as they
+    are."""
     if isinstance(value, msgspec.Struct):
         fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
         return {_camel(name): _shown(field) for name, field in fields if field is not None}

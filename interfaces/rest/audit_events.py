@@ -1,4 +1,4 @@
-"""``/audit``: the tenant's events across all its things, what led to what, and the head of its chain."""
+"""``/audit``: the tenant's events, their causes, and the verification and export of its audit chain."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
@@ -39,15 +39,15 @@ PREFIX = "/api/v1/audit"
 NDJSON = "application/x-ndjson"
 
 ANSWER_SECONDS = PATIENCE_SECONDS
-"""For what the index and the log are to say, as for a command: whoever waited longer would hold the trail's
-few connections, which its follower needs."""
+"""The time limit for reading the index and the log, the same as for a command. Longer queries would block the
+trail's few connections, which its follower needs."""
 
 MOST_FOUND = 100
-"""Of what is wrong with a stretch of the chain; the rest is counted."""
+"""How many flaws of a section of the chain are listed; the others are only counted."""
 
 
 class TheIndex:
-    """What these queries read."""
+    """The audit index, which these queries read."""
 
     name = NAME
 
@@ -56,7 +56,7 @@ READS = (TheIndex(),)
 
 
 class AuditRoutes:
-    """The routes of the trail."""
+    """The routes of the audit trail."""
 
     def __init__(
         self, service: Service, trail: Trail, checking: Checking, exports: Export, streams: EventStreams
@@ -68,7 +68,7 @@ class AuditRoutes:
         self._streams = streams
 
     def routes(self) -> list[Route]:
-        """Every route, with its method."""
+        """Return all routes."""
         route = self._service.route
         return [
             route(f"{PREFIX}/events", self.events, "GET", reads=READS),
@@ -79,7 +79,7 @@ class AuditRoutes:
         ]
 
     async def events(self, request: Request, caller: Caller) -> Response:
-        """Events of the tenant, in the log's order or against it."""
+        """Return the tenant's events in the order of the log, or in reverse."""
         query = read_query(request, TrailQuery)
         beyond = _beyond(request, query)
         with _in_time():
@@ -92,7 +92,7 @@ class AuditRoutes:
         return stored_json(list_body("events", bodies, page.total, following))
 
     async def correlation(self, request: Request, caller: Caller) -> Response:
-        """What led to what under a correlation id."""
+        """Return the events with a correlation ID as trees of causes."""
         read_query(request, NoQuery)
         correlation_id = request.path_params["correlationId"]
         with _in_time():
@@ -109,7 +109,7 @@ class AuditRoutes:
         )
 
     async def head(self, request: Request, caller: Caller) -> Response:
-        """Where the tenant's chain ends."""
+        """Return the head of the tenant's chain, and its last anchor."""
         read_query(request, NoQuery)
         with _in_time():
             head, position = await self._trail.head(caller.tenant)
@@ -125,7 +125,7 @@ class AuditRoutes:
         )
 
     async def verification(self, request: Request, caller: Caller) -> Response:
-        """Whether a stretch of the tenant's chain holds."""
+        """Verify a section of the tenant's chain."""
         query = read_query(request, CheckQuery)
         try:
             with _in_time():
@@ -140,14 +140,15 @@ class AuditRoutes:
         return json_response(_told(stretch) | following)
 
     async def export(self, request: Request, caller: Caller) -> Response:
-        """The same events as NDJSON, with what proves them."""
+        """Stream the tenant's events as verifiable NDJSON."""
         with _in_time():
             wanted = await wanted_by(read_query(request, TrailFilters), caller, self._service)
         return _ExportResponse(self._exports, wanted, self._streams)
 
 
 class _ExportResponse(Response):
-    """Sends an export as fast as the client takes it; it is cut off where it cannot be sent to its end."""
+    """Sends an export as fast as the client reads. The connection is closed if the export cannot be
+    completed."""
 
     def __init__(self, exports: Export, wanted: Wanted, streams: EventStreams) -> None:
         super().__init__()
@@ -156,10 +157,10 @@ class _ExportResponse(Response):
         self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it.
+        """Send the export.
 
         Raises:
-            ApiError: there are too many streams.
+            ApiError: 429 or 503, there are too many streams.
         """
 
         async def write(writer: Writer) -> None:
@@ -184,10 +185,10 @@ class _ExportResponse(Response):
 
 @contextmanager
 def _in_time() -> Iterator[None]:
-    """Wait for the store no longer than that.
+    """Limit the time of a block to ``ANSWER_SECONDS``.
 
     Raises:
-        StoreUnavailable: it has not answered by then.
+        StoreUnavailable: the block took longer.
     """
     try:
         with anyio.fail_after(ANSWER_SECONDS):
@@ -197,7 +198,7 @@ def _in_time() -> Iterator[None]:
 
 
 async def _each_in_time(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same, for each of an export's; the client may take its time between them."""
+    """Yield an export's chunks, each read within the time limit. The client's time does not count."""
     while True:
         with _in_time():
             lines = await anext(chunks, None)
@@ -207,10 +208,10 @@ async def _each_in_time(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _beyond(request: Request, paging: Paging) -> int:
-    """The position that a page begins after.
+    """Return the position after which a page begins.
 
     Raises:
-        ApiError: 400, the cursor is none of this list.
+        ApiError: 400, the cursor is not one of this list.
     """
     place = place_after(request, paging, 1)
     if place is None:
@@ -240,10 +241,10 @@ def _whose(row: Indexed | None) -> dict[str, Any]:
 
 
 async def wanted_by(query: TrailFilters, caller: Caller, service: Service) -> Wanted:
-    """What a query asks for.
+    """Return the filter of a query for the trail.
 
     Raises:
-        ApiError: 400, a position is none of this log.
+        ApiError: 400, a position is not one of this log.
     """
     partition = service.store.partition_of(caller.tenant)
     places: dict[str, int | None] = {"after": 0, "before": None}
@@ -269,7 +270,7 @@ async def wanted_by(query: TrailFilters, caller: Caller, service: Service) -> Wa
 
 
 def trail_event(found: Found) -> dict[str, Any]:
-    """An event in the trail's form, with its place in the log and in the tenant's chain."""
+    """Return an event in the trail's form, with its place in the log and in the tenant's chain."""
     indexed = found.indexed
     if found.recorded is None:
         shown = {
@@ -291,7 +292,7 @@ def trail_event(found: Found) -> dict[str, Any]:
 
 
 def _branches(roots: Sequence[Branch]) -> list[Any]:
-    """Made from the leaves upwards: a tree may be deeper than a function may call itself."""
+    """Return trees as JSON. They are built from the leaves, because a tree may exceed the recursion limit."""
     made: dict[int, dict[str, Any]] = {}
     pending = [(branch, False) for branch in roots]
     while pending:

@@ -1,4 +1,4 @@
-"""What requests about the audit trail may say, in the words of ``openapi.yaml``."""
+"""Query strings about the audit trail, as ``openapi.yaml`` names their members."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from interfaces.rest.models import Paging, Query
 
 
 class TrailFilters(Query):
-    """Which events of the tenant; ``after`` and ``before`` exclude the time or position that they name."""
+    """A filter of the tenant's events. ``after`` and ``before`` exclude the time or position itself."""
 
     type: Silent[Id] = None
     aggregate_id: Silent[Id] = None
@@ -18,7 +18,7 @@ class TrailFilters(Query):
 
 
 class TrailQuery(TrailFilters, Paging):
-    """The query of ``GET /audit/events``: oldest first, or newest first."""
+    """The query of ``GET /audit/events``."""
 
     order: Literal["asc", "desc"] = "asc"
 

@@ -1,4 +1,4 @@
-"""What requests about backfills may say, in the words of ``openapi.yaml``."""
+"""Bodies and query strings about backfills, as ``openapi.yaml`` names their members."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ BackfillStatus = Literal["running", "cancelling", "completed", "completed_with_f
 
 
 class StartBackfillRequest(ApiModel):
-    """The body of ``POST /jobs/{job}/backfills``: a range without its end, and how to go through it."""
+    """The body of ``POST /jobs/{job}/backfills``. ``end`` is exclusive."""
 
     start: DateOrMoment = Field(alias="from")
     end: DateOrMoment = Field(alias="to")

@@ -1,4 +1,5 @@
-"""``/jobs/{job}/backfills``: a job over a range of the past, window by window. Of the system tenant."""
+"""``/jobs/{job}/backfills``: runs of a job for a range of the past, window by window. For the system
+tenant."""
 
 from datetime import datetime
 from typing import Any
@@ -45,7 +46,7 @@ class BackfillRoutes:
         self._handlers = handlers
 
     def routes(self) -> list[Route]:
-        """Every route, with its method."""
+        """Return all routes."""
         return [
             self._route("", self.list, "GET"),
             self._route("", self.start, "POST"),
@@ -55,7 +56,7 @@ class BackfillRoutes:
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:
-        """The job's backfills, the newest first."""
+        """Return the job's backfills, newest first."""
         filters = read_query(request, BackfillFilters)
         return await self._service.page(
             request,
@@ -67,7 +68,7 @@ class BackfillRoutes:
         )
 
     async def start(self, request: Request, caller: Caller) -> Response:
-        """Begin one; with ``dryRun``, only tell which runs it would make."""
+        """Start a backfill; with ``dryRun``, only return the runs that it would create."""
         body = await read_body(request, StartBackfillRequest)
         starts_at, ends_at, form = _range(body.start, body.end)
         command = RequestBackfill(
@@ -91,19 +92,19 @@ class BackfillRoutes:
         return response
 
     async def get(self, request: Request, caller: Caller) -> Response:
-        """One backfill, with how far it is, or was."""
+        """Return one backfill and its progress, as it is now or was at ``asOf``."""
         body, version = await self._found(request, caller, as_of=asked_as_of(request))
         return stored_json(body, headers={"ETag": etag(version)})
 
     async def events(self, request: Request, caller: Caller) -> Response:
-        """The backfill's audit trail."""
+        """Return the backfill's audit trail."""
         paging = read_query(request, Paging)
         await self._found(request, caller)
         stream = backfill_stream(request.path_params["id"].lower())
         return await self._service.history_of(request, stream, paging)
 
     async def cancel(self, request: Request, caller: Caller) -> Response:
-        """Let no further window start."""
+        """Start no further windows of a backfill."""
         body = await read_body(request, ReasonRequest)
         job, backfill_id = await self._named.known(request), request.path_params["id"].lower()
         if not is_uuid(backfill_id):
@@ -120,10 +121,10 @@ class BackfillRoutes:
     async def _found(
         self, request: Request, caller: Caller, *, as_of: datetime | int | None = None
     ) -> tuple[bytes, int]:
-        """The backfill of the path, and its version.
+        """Return the backfill in the path, and its version.
 
         Raises:
-            BackfillNotFound: the job has no such one.
+            BackfillNotFound: the job has no such backfill.
         """
         job, backfill_id = await self._named.known(request), request.path_params["id"].lower()
         missing = _missing(job, backfill_id)

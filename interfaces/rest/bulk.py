@@ -1,4 +1,4 @@
-"""``POST /workflows/bulk``: one order for all workflows that a filter finds, each with its own outcome."""
+"""``POST /workflows/bulk``: one action for all workflows that match a filter, each with its own outcome."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -27,11 +27,11 @@ from projections.ports import Query
 from projections.workflows import Workflows
 
 MOST = 200
-"""So many workflows are taken at once; ``total`` tells how many there are."""
+"""How many workflows a request processes at most. ``total`` in the response counts all that match."""
 
 
 class BulkRoutes:
-    """Retry or cancel many. ``would_do`` tells whether a command would change anything."""
+    """The route of bulk actions. ``would_do`` returns whether a command would change anything."""
 
     def __init__(
         self,
@@ -46,11 +46,11 @@ class BulkRoutes:
         self._would_do = would_do
 
     def routes(self) -> list[Route]:
-        """The one route."""
+        """Return the route."""
         return [self._service.route(f"{PREFIX}/bulk", self.order, "POST")]
 
     async def order(self, request: Request, caller: Caller) -> Response:
-        """Give the order to each that is found; with ``dryRun``, only tell what would come of it."""
+        """Apply the action to each workflow that matches; with ``dryRun``, only return what would happen."""
         body = await read_body(request, BulkRequest)
         meta = caused_by(request, caller)
         page = await self._service.documents.query(
@@ -73,7 +73,7 @@ class BulkRoutes:
     async def _accepted(
         self, request_id: str, found: tuple[str, ...], total: int, meta: Metadata
     ) -> tuple[tuple[str, ...], int]:
-        """Which workflows the order is for: those of the first time, whatever the filter finds by now."""
+        """Return the workflows of the first request with this ID, whatever the filter matches by now."""
         accept = AcceptRequest(meta=meta, request_id=request_id, things=found, total=total)
         accepted: RequestAccepted = (await self._service.dispatch(accept)).past.state
         return accepted.things, accepted.total
@@ -95,7 +95,7 @@ def _told(workflow_id: str, outcome: str | ApiError) -> Mapping[str, Any]:
 def _command(
     workflow_id: str, body: BulkRequest, meta: Metadata, may_do_all: bool, alone: bool
 ) -> CancelWorkflow | RetryWorkflow:
-    """The order for one of them; it stands ``alone`` if the request names nothing that it belongs to."""
+    """Return the command for one workflow. ``alone`` means that the request has no correlation ID."""
     own = msgspec.structs.replace(meta, command_id=derived_id("bulk", meta.command_id, workflow_id))
     about: dict[str, Any] = {"meta": own, "workflow_id": workflow_id, "names_no_correlation": alone}
     if body.action == "cancel":

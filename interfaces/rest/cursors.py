@@ -1,7 +1,7 @@
-"""Cursors: where a page ends, and of which list.
+"""Cursors: the place where a page ends, and a short digest of the list that it is a page of.
 
-A place is a place in one list: another one, with other filters or in another order, would go on from it all
-the same, and leave out what it has before it without a word. So a cursor tells its list by a short digest.
+Without the digest, a list with other filters or in another order would continue from the same place, and
+silently omit what it has before it.
 """
 
 import base64
@@ -18,20 +18,21 @@ from interfaces.rest.errors import Invalid
 from interfaces.rest.models import Paging
 
 _DIGEST_BYTES = 6
-"""Enough for an honest mistake: whoever forges one goes astray among what is their own."""
+"""Enough to detect mistakes. A forged cursor only skips some of the caller's own items."""
 
 
 def next_cursor(request: Request, paging: Paging, place: Iterable[str]) -> str:
-    """The opaque cursor of the page that follows on a ``place`` in the list that is asked for."""
+    """Return the opaque cursor of the page that follows a ``place`` in the requested list."""
     parts = [_list_of(request, paging), *place]
     return base64.urlsafe_b64encode(msgspec.json.encode(parts)).decode().rstrip("=")
 
 
 def place_after(request: Request, paging: Paging, length: int) -> tuple[str, ...] | None:
-    """The place, of ``length`` parts, that the page that is asked for follows on; none if it is the first.
+    """Return the place, of ``length`` parts, after which the requested page begins, or None for the first
+    page.
 
     Raises:
-        ApiError: 400, the cursor is none of this list; that of a release without a digest is none either.
+        ApiError: 400, the cursor is not one of this list, or is of a release without digests.
     """
     if paging.cursor is None:
         return None
@@ -47,12 +48,12 @@ def place_after(request: Request, paging: Paging, length: int) -> tuple[str, ...
 
 
 def not_of_this_list() -> Invalid:
-    """400: the cursor is another list's, or nobody's."""
+    """Return a 400: the cursor is not one of this list."""
     return Invalid([Fault("cursor", "is not a cursor of this list with these filters; start without one")])
 
 
 def _list_of(request: Request, paging: Paging) -> str:
-    """What tells a list from others: whose it is, where, and what of it is asked for in which order."""
+    """Return the digest of a list: of its tenant, its path, its filters and its order."""
     filters: dict[str, Any] = paging.model_dump(exclude={"limit", "cursor"}, exclude_defaults=True)
     whole = msgspec.json.encode([request.state.tenant, request.scope["path"], filters])
     return blake2b(whole, digest_size=_DIGEST_BYTES).hexdigest()

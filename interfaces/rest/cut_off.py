@@ -1,4 +1,4 @@
-"""Requests that do not come to their end: the connection is closed, and that is no error of ours."""
+"""Requests that are not completed: the connection is closed, and this is not logged as an error."""
 
 import asyncio
 from contextlib import suppress
@@ -12,7 +12,7 @@ _GONE_SECONDS = 1.0
 
 
 async def cut_off(scope: Scope, receive: Receive) -> None:
-    """Close the connection, if there is one, without waiting for what the client has not taken."""
+    """Close the connection, if there is one, and discard what the client has not received yet."""
     connection = scope.get("extensions", {}).get(ABORT)
     if connection is None:
         return
@@ -23,10 +23,11 @@ async def cut_off(scope: Scope, receive: Receive) -> None:
 
 
 class CancelledQuietly:
-    """The application as uvicorn runs it, each request in a task of its own with nothing above it.
+    """Keeps the cancellation of a request from uvicorn.
 
-    uvicorn cancels what has not been answered within the time for a stop. The request middleware has told the
-    client by then, or closed the connection; what goes on to uvicorn is in the log as an error of ours.
+    uvicorn runs each request in a task of its own, and cancels the tasks that are not done within the time
+    for a stop. By then the request middleware has responded or closed the connection; uvicorn would log the
+    cancellation as an error.
     """
 
     def __init__(self, app: ASGIApp) -> None:

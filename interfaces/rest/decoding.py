@@ -1,6 +1,7 @@
-"""How much of what was sent is decoded at a time.
+"""Limits the total size of the bodies that are decoded at once.
 
-A body of 1 MiB may become thirty times as much: `[[],[],…]` does. Many at once would take a process's memory.
+A decoded body may take thirty times its size, as `[[],[],…]` does. Many bodies of 1 MiB at once would exhaust
+the process's memory.
 """
 
 from collections import deque
@@ -10,21 +11,22 @@ import anyio
 from starlette.requests import Request
 
 SMALL_BODY_BYTES = 16 * 1024
-"""What is always decoded at once."""
+"""Bodies up to this size are decoded without waiting."""
 
 DECODED_AT_ONCE_BYTES = 2 * 1024 * 1024
-"""Of larger bodies, at a time; each has its share until its request is answered."""
+"""The total size of larger bodies that are decoded at once. Each counts until its request is answered."""
 
 
 class Decoding:
-    """Room for so many bytes of bodies; who comes first is let in first."""
+    """A number of bytes for bodies, given out in the order of arrival."""
 
     def __init__(self, room: int = DECODED_AT_ONCE_BYTES) -> None:
         self._room = room
         self._waiting: deque[tuple[int, anyio.Event]] = deque()
 
     async def enter(self, size: int) -> int:
-        """Wait until there is room for a body of so many bytes; what is to be given back to :meth:`leave`."""
+        """Wait until there is room for a body of ``size`` bytes. Return the bytes to give to
+        :meth:`leave`."""
         if size <= SMALL_BODY_BYTES:
             return 0
         if not self._waiting and size <= self._room:
@@ -44,7 +46,7 @@ class Decoding:
         return size
 
     def leave(self, size: int) -> None:
-        """Make room for others."""
+        """Give bytes back."""
         self._room += size
         self._let_in()
 
@@ -56,29 +58,29 @@ class Decoding:
 
 
 class DecodedBody:
-    """The share that a request has."""
+    """The bytes that a request has."""
 
     def __init__(self, decoding: Decoding) -> None:
         self._decoding = decoding
         self._size = 0
 
     async def enter(self, size: int) -> None:
-        """Wait until there is room for its body of so many bytes."""
+        """Wait until there is room for the request's body of ``size`` bytes."""
         self._size += await self._decoding.enter(size)
 
     def forget(self, error: Exception) -> None:
-        """Have an error not hold a large body until the garbage is collected, which is seldom."""
+        """Clear the frames of an error, so that it does not keep a large body until garbage collection."""
         if self._size:
             clear_frames(error.__traceback__)
             error.__context__ = None
 
     def leave(self) -> None:
-        """Make room for others: the request has been answered, or waits for something else."""
+        """Give the bytes back: the request has been answered, or waits for something else."""
         self._decoding.leave(self._size)
         self._size = 0
 
 
 def decoded_body(request: Request) -> DecodedBody:
-    """That of a request, given back when it has been answered."""
+    """Return the bytes of a request, which are given back when it has been answered."""
     found: DecodedBody = request.state.decoded
     return found

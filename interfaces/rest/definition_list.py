@@ -1,4 +1,4 @@
-"""Pages of definitions: the tenant's own, and at the end those that come with the service."""
+"""Pages of definitions: the tenant's own, followed by those that are shipped with the service."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ from interfaces.rest.service import Service
 from projections.ports import Container, Query
 
 _SHIPPED = "shipped"
-"""Stands in a cursor in the place of a time."""
+"""In a cursor: it replaces the time, and means a place among the shipped definitions."""
 
 
 async def definition_page(
@@ -25,7 +25,7 @@ async def definition_page(
     paging: Paging,
     shipped: Mapping[str, bytes],
 ) -> Response:
-    """A page of both; ``shipped`` are the documents of the latter by their names, in order."""
+    """Return a page of all definitions. ``shipped`` are the shipped documents by name, in order."""
     after = _after(request, paging)
     own_ended = after is not None and after[0] == _SHIPPED
     page = await service.documents.query(

@@ -1,4 +1,4 @@
-"""Who names a workflow definition that there is not is told which there are, of their own tenant's."""
+"""Suggests existing workflow definitions if a request names one that does not exist."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -15,7 +15,7 @@ from projections.ports import Container, Query
 
 MOST_TOLD = 10
 _LOOKED_AT = 50
-"""Of a tenant's own, the newest: each comes with all its steps."""
+"""How many of a tenant's newest definitions are considered: each is read with all its steps."""
 
 
 class _Status(msgspec.Struct):
@@ -23,7 +23,7 @@ class _Status(msgspec.Struct):
 
 
 class DefinitionNames:
-    """Those of ``shipped`` definitions, and of a tenant's own in a ``container``."""
+    """The names of the ``shipped`` definitions, and of a tenant's own in a ``container``."""
 
     def __init__(self, service: Service, container: Container, shipped: Collection[str]) -> None:
         self._service = service
@@ -31,7 +31,7 @@ class DefinitionNames:
         self._shipped = shipped
 
     def told_by(self, endpoint: Endpoint) -> Endpoint:
-        """The endpoint of a definition's path, which tells them where there is no such definition."""
+        """Return an endpoint of a definition's path that adds suggestions to ``DefinitionNotFound``."""
 
         async def telling(request: Request, caller: Caller) -> Response:
             try:
@@ -42,8 +42,8 @@ class DefinitionNames:
         return telling
 
     async def instead(self, unknown: DefinitionNotFound, caller: Caller, name: str) -> DefinitionNotFound:
-        """The refusal of a name with those that are nearest to it, if it is not a version that there is not.
-        It stands as it is while the documents are away."""
+        """Return the refusal with the most similar names, or unchanged if the name exists and only its
+        version does not, or if the documents are unavailable."""
         with suppress(Failure):
             names = [*self._shipped, *await self._own(caller)]
             if name not in names:

@@ -1,4 +1,4 @@
-"""``/workflow-definitions``: publish, list, read, retire, check, draw."""
+"""``/workflow-definitions``: publish, list, read, retire, validate and draw definitions."""
 
 from collections.abc import Collection
 from functools import partial
@@ -51,8 +51,8 @@ MERMAID = "text/vnd.mermaid"
 
 
 class DefinitionRoutes:
-    """The routes of workflow definitions. ``wire_types`` are further types of the platform's own messages,
-    ``received`` those that reach the service."""
+    """The routes of workflow definitions. ``wire_types`` are additional types of the platform's own messages,
+    and ``received`` are the types that reach the service."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class DefinitionRoutes:
         self._shipped = catalogue.shipped.by_name
 
     def routes(self) -> list[Route]:
-        """Every route, with its method."""
+        """Return all routes."""
         route, telling = self._service.route, self._names.told_by
         return [
             route(PREFIX, self.list, "GET"),
@@ -89,7 +89,7 @@ class DefinitionRoutes:
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:
-        """The tenant's own definitions, the newest first, and after them those that come with the service."""
+        """Return the tenant's own definitions, newest first, followed by the shipped ones."""
         paging = read_query(request, Paging)
         shipped = {name: msgspec.json.encode(shipped_document(each)) for name, each in self._shipped.items()}
         return await definition_page(
@@ -97,7 +97,7 @@ class DefinitionRoutes:
         )
 
     async def create(self, request: Request, caller: Caller) -> Response:
-        """Publish a definition of a new name."""
+        """Publish a definition with a new name."""
         self._publishers.require(caller)
         definition = await self._definition(request)
         meta = caused_by(request, caller)
@@ -119,7 +119,7 @@ class DefinitionRoutes:
         return await self._published(name, committed, created=created)
 
     async def get(self, request: Request, caller: Caller) -> Response:
-        """A definition, in its newest version or the one that is asked for."""
+        """Return a definition, in its newest or in the requested version."""
         version, name = read_query(request, WhichVersion).version, _name(request)
         if name in self._shipped:
             definition = await self._catalogue.shipped.find(caller.tenant, name, version)
@@ -138,7 +138,7 @@ class DefinitionRoutes:
         return stored_json(body, headers={"ETag": etag(at)})
 
     async def retire(self, request: Request, caller: Caller) -> Response:
-        """Let a definition, or a version of it, start no more workflows."""
+        """Retire a definition or one of its versions, so that it starts no more workflows."""
         self._publishers.require(caller)
         version, name = read_head(request, WhichVersion).version, _name(request)
         committed = await self._service.dispatch(
@@ -152,13 +152,13 @@ class DefinitionRoutes:
         return await self._published(name, committed)
 
     async def validate(self, request: Request, caller: Caller) -> Response:
-        """Every fault of a document, whatever it holds, and what a sound one waits for in vain."""
+        """Return all faults of a document and, if it has none, the messages that it waits for in vain."""
         read_query(request, NoQuery)
         faults, warnings = await anyio.to_thread.run_sync(self._checked, await _document(request))
         return json_response({"valid": not faults, "faults": listed(faults), "warnings": listed(warnings)})
 
     async def graph(self, request: Request, caller: Caller) -> Response:
-        """A definition's steps as a Mermaid flow chart."""
+        """Return a definition's steps as a Mermaid flowchart."""
         version, name = read_query(request, WhichVersion).version, _name(request)
         if name in self._shipped:
             definition = await self._catalogue.shipped.find(caller.tenant, name, version)
@@ -174,14 +174,15 @@ class DefinitionRoutes:
         return Response(mermaid(definition), media_type=MERMAID)
 
     async def events(self, request: Request, caller: Caller) -> Response:
-        """A definition's audit trail; one that comes with the service has none."""
+        """Return a definition's audit trail. That of a shipped definition is empty."""
         paging, name = read_query(request, Paging), _name(request)
         missing = None if name in self._shipped else not_found(name)
         stream = definition_stream(caller.tenant, name)
         return await self._service.history_of(request, stream, paging, missing)
 
     async def _definition(self, request: Request) -> WorkflowDefinition:
-        """The definition in the body. A thread reads it: nobody waits for another's long document."""
+        """Return the definition in the body. It is read in a thread, so that long documents do not block
+        other requests."""
         found = head_faults(request, NoQuery)
         try:
             document = await _document(request)
@@ -195,7 +196,8 @@ class DefinitionRoutes:
         return definition
 
     async def _accept(self, request_id: str, name: str, meta: Metadata) -> None:
-        """Note what is to be published: under the same key, another name would be in another stream."""
+        """Record the name to be published: a repeat with another name, in another stream, would not be
+        detected otherwise."""
         await self._service.dispatch(AcceptRequest(meta=meta, request_id=request_id, things=(name,), total=1))
 
     async def _publish(
@@ -219,15 +221,15 @@ class DefinitionRoutes:
 
 
 def _has_published(committed: Committed, meta: Metadata) -> bool:
-    """Whether the command has made a version, now or when it came first."""
+    """Return whether the command has created a version, now or at its first request."""
     return meta.command_id in committed.past.commands
 
 
 def _name(request: Request) -> str:
-    """The name in the path.
+    """Return the name in the path.
 
     Raises:
-        DefinitionNotFound: no definition can be called that.
+        DefinitionNotFound: it is not a valid name of a definition.
     """
     name: str = request.path_params["name"]
     if not NAME.fullmatch(name):
@@ -236,7 +238,7 @@ def _name(request: Request) -> str:
 
 
 async def _document(request: Request) -> dict[str, Any]:
-    """What was sent, in either form; it is what an ``Idempotency-Key`` goes with."""
+    """Return the document in the body, JSON or YAML, and keep it for the digest of an ``Idempotency-Key``."""
     request.state.body = document = await _read_document(request)
     return document
 

@@ -1,4 +1,4 @@
-"""``/hitl/delegations``: who decides for whom while they are away."""
+"""``/hitl/delegations``: who decides on behalf of whom, and when."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -36,7 +36,7 @@ class DelegationRoutes:
         self._clock = clock
 
     def routes(self) -> list[Route]:
-        """Every route, with its method."""
+        """Return all routes."""
         route, reads = self._service.route, [self._delegations.container]
         return [
             route(PREFIX, self.list, "GET", reads=reads),
@@ -47,7 +47,7 @@ class DelegationRoutes:
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:
-        """Delegations of the tenant, the newest first."""
+        """Return the tenant's delegations, newest first."""
         filters = read_query(request, DelegationFilters)
         return await self._service.page(
             request,
@@ -59,10 +59,11 @@ class DelegationRoutes:
         )
 
     async def create(self, request: Request, caller: Caller) -> Response:
-        """Let somebody decide for oneself; an operator may say so for another.
+        """Let somebody decide on the caller's behalf, or on that of another person if the caller is an
+        operator.
 
         Raises:
-            NotAllowed: it is another's, and this is no operator.
+            NotAllowed: it is for another person, and the caller is not an operator.
         """
         body = await read_body(request, DelegateRequest)
         by = person_of(caller) if body.by is None else body.by
@@ -83,7 +84,7 @@ class DelegationRoutes:
         return response
 
     async def get(self, request: Request, caller: Caller) -> Response:
-        """One delegation."""
+        """Return one delegation."""
         read_query(request, NoQuery)
         delegation_id = request.path_params["id"]
         return await self._service.document(
@@ -95,7 +96,7 @@ class DelegationRoutes:
         )
 
     async def events(self, request: Request, caller: Caller) -> Response:
-        """A delegation's audit trail, out of that of all delegations: it has two events at most."""
+        """Return a delegation's audit trail (at most two events) from the stream of all delegations."""
         paging, delegation_id = read_query(request, Paging), request.path_params["id"].lower()
         recorded = await self._service.store.load(delegations_stream(caller.tenant))
         of_it = [each for each in recorded if getattr(each.event, "delegation_id", None) == delegation_id]
@@ -109,7 +110,7 @@ class DelegationRoutes:
         return stored_json(list_body("events", map(audit_event, shown), len(of_it), following))
 
     async def end(self, request: Request, caller: Caller) -> Response:
-        """Take one back."""
+        """End a delegation early."""
         read_head(request, NoQuery)
         delegation_id = request.path_params["id"].lower()
         if not is_uuid(delegation_id):

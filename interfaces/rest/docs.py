@@ -1,7 +1,7 @@
-"""``/openapi.yaml``, ``/asyncapi.yaml`` and ``/docs``: the contracts to read and try, without the internet.
+"""``/openapi.yaml``, ``/asyncapi.yaml`` and ``/docs``: the contracts, and a page to read and try them.
 
-The page is Swagger UI out of the package ``swagger-ui-py``. Its policy lets it load and call nothing but
-this service, and runs no script that stands in the page itself.
+The page is Swagger UI from the package ``swagger-ui-py`` and loads nothing from the internet. Its content
+security policy allows only requests to this service, and no inline scripts.
 """
 
 from importlib.resources import files
@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 CONTRACTS = ("openapi.yaml", "asyncapi.yaml")
-"""What the service is asked and answers over HTTP, and what it says and takes over RabbitMQ."""
+"""The contracts of HTTP and of RabbitMQ."""
 
 ASSETS = {
     "swagger-ui-bundle.js": "text/javascript",
@@ -69,7 +69,7 @@ _ASSET_HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Optio
 
 
 def docs_routes() -> list[Route]:
-    """The contracts, ``/docs``, and under it exactly the files that the page asks for.
+    """Return the routes of the contracts, of ``/docs``, and of the files that the page loads.
 
     Raises:
         FileNotFoundError: a contract or Swagger UI is not installed with the service.
@@ -84,10 +84,10 @@ def docs_routes() -> list[Route]:
 
 
 def contract(name: str) -> bytes:
-    """A contract: beside this module where the service is installed, else at the project's root.
+    """Return a contract. It is beside this module if the service is installed, else at the project's root.
 
     Raises:
-        FileNotFoundError: it is at neither place.
+        FileNotFoundError: it is in neither place.
     """
     installed = files(__package__) / name
     if installed.is_file():
@@ -96,7 +96,8 @@ def contract(name: str) -> bytes:
 
 
 def _swagger_ui() -> Path:
-    """Where Swagger UI lies; found without importing its package, which would load a template engine."""
+    """Return the directory of Swagger UI, without importing its package, which would load a template
+    engine."""
     spec = find_spec("swagger_ui")
     for location in (spec.submodule_search_locations or ()) if spec else ():
         static = Path(location) / "static"

@@ -1,4 +1,4 @@
-"""Every refusal as the REST contract words it: one table from type to status code."""
+"""Error responses of the REST API: which status code each type of error has, and their one shape."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -37,11 +37,11 @@ STATUS_OF: Mapping[type[Refusal | TooMuchAtOnce], int] = {
 RETRY_AFTER_SECONDS = 5
 
 Teller = Callable[[Request, int, str, Mapping[str, str] | None], Response | None]
-"""Tells a status and a message, with headers, to a person; ``None`` where it is a program that asks."""
+"""Returns an error (status, message, headers) as a page for a person, or None if a program asks."""
 
 
 def status_of(refusal: Refusal | TooMuchAtOnce) -> int:
-    """The status code of a business rule's no, or the store's."""
+    """Return the status code of a refusal by a business rule or by the store."""
     return next(status for kind, status in STATUS_OF.items() if isinstance(refusal, kind))
 
 
@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 
 
 class ApiError(Exception):
-    """A refusal at the edge: the request itself is not one that we take."""
+    """An error response. The routes raise it if a request is not valid."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class ApiError(Exception):
 
 
 class Invalid(ApiError):
-    """400 with every fault at once."""
+    """400, with every fault of the request."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         summary = "; ".join(f"{each.field}: {each.message}" for each in faults)
@@ -78,7 +78,7 @@ class Invalid(ApiError):
 
 
 def overloaded() -> ApiError:
-    """503: more requests at once than are answered. Nothing was decided."""
+    """Return a 503: there are more requests than are answered at once. The request has changed nothing."""
     return ApiError(
         503,
         "OVERLOADED",
@@ -88,7 +88,7 @@ def overloaded() -> ApiError:
 
 
 def stopping() -> ApiError:
-    """503: what could not be answered before the service had to end. It may be repeated, elsewhere."""
+    """Return a 503: the request could not be answered before the service had to end. It may be repeated."""
     return ApiError(
         503,
         "STOPPING",
@@ -98,7 +98,7 @@ def stopping() -> ApiError:
 
 
 def unavailable(failure: Failure) -> ApiError:
-    """503: what is away is told the caller; how, only the log."""
+    """Return a 503 that names what is unavailable. Only the log has the details."""
     if isinstance(failure, DirectoryUnavailable):
         what = "directory"
         log.warning("directory_unavailable", error=str(failure))
@@ -117,17 +117,17 @@ def unavailable(failure: Failure) -> ApiError:
 
 
 def refused(refusal: Refusal | TooMuchAtOnce) -> ApiError:
-    """A business rule's no, or the store's."""
+    """Return the response to a refusal by a business rule or by the store."""
     return ApiError(status_of(refusal), refusal.code, refusal.message, details=refusal.details)
 
 
 def broken() -> ApiError:
-    """500: what broke, and on what, only the log is told."""
+    """Return a 500. Only the log has the details."""
     return ApiError(500, "INTERNAL_ERROR", "an internal error occurred")
 
 
 def refusal_of(error: Exception) -> ApiError:
-    """What a request is answered with that ends by an error."""
+    """Return the response to a request that ended with an error."""
     match error:
         case ApiError():
             return error
@@ -148,7 +148,7 @@ def error_response(
     details: Any = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An error in the contract's one shape, or as a page where it is a person who asks."""
+    """Return an error in the contract's one shape, or as a page if a person asks."""
     tell: Teller | None = getattr(request.state, "tell", None)
     if tell is not None and (page := tell(request, status, message, headers)) is not None:
         return page
@@ -160,7 +160,7 @@ def error_response(
 
 
 async def on_api_error(request: Request, error: Exception) -> Response:
-    """A request that we do not take."""
+    """Respond with the error itself."""
     assert isinstance(error, ApiError)
     return error_response(
         request, error.status, error.code, error.message, details=error.details, headers=error.headers
@@ -168,19 +168,20 @@ async def on_api_error(request: Request, error: Exception) -> Response:
 
 
 async def on_refusal(request: Request, error: Exception) -> Response:
-    """A business rule's no, or the store's."""
+    """Respond to a refusal by a business rule or by the store."""
     assert isinstance(error, Refusal | TooMuchAtOnce)
     return await on_api_error(request, refused(error))
 
 
 async def on_failure(request: Request, error: Exception) -> Response:
-    """The store is away or too slow: nothing is known to be decided, and the request may be repeated."""
+    """Respond if a store is unavailable or too slow. It is not known whether the request has changed
+    anything; it may be repeated."""
     assert isinstance(error, Failure)
     return await on_api_error(request, unavailable(error))
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """What the router itself refuses: an unknown route, a method that a route does not have."""
+    """Respond to what the router refuses: an unknown route, or a method that a route does not have."""
     assert isinstance(error, HTTPException)
     codes = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
     code = codes.get(error.status_code, "BAD_REQUEST")

@@ -1,7 +1,7 @@
-"""What is sent piece by piece: how many streams there may be, how one is written, and how it ends.
+"""Streamed responses: their number, how one is written, and how it ends.
 
-A stream holds no place of the requests that are answered, no connection to a store while it waits, and of
-what it sends only the piece that the client is taking. A client that takes nothing is cut off.
+A stream does not count among the requests that are answered. While it waits it holds no connection to a
+store, and in memory only the piece that is being sent. A client that receives nothing is disconnected.
 """
 
 from collections import Counter
@@ -24,18 +24,18 @@ MEDIA_TYPE = "text/event-stream"
 
 HEARTBEAT_SECONDS = 15.0
 SLOW_SECONDS = 15.0
-"""For how long a client may take nothing of what is sent."""
+"""How long a client may receive nothing of what is sent."""
 
 _PAUSE_AFTER_A_FAILURE_SECONDS = 1.0
 
 _HEADERS = [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
-"""A proxy in between is to keep nothing of it back."""
+"""They keep proxies from caching and buffering a stream."""
 
 log = structlog.get_logger(__name__)
 
 
 class CutOff(Exception):
-    """Something cannot be sent to its end; what was sent is not the whole."""
+    """A stream cannot be completed: what was sent is only a part."""
 
 
 class Writer:
@@ -46,10 +46,10 @@ class Writer:
         self._heartbeat_at = 0.0
 
     async def event(self, data: bytes, *, id: int | None = None, name: str | None = None) -> None:
-        """Send an event: JSON on one line, with an id where a client may go on after it.
+        """Send an event: JSON on one line, with an ID if a client may continue after it.
 
         Raises:
-            TimeoutError: the client takes nothing.
+            TimeoutError: the client receives nothing.
         """
         lines = [b"data: " + data, b"", b""]
         if name is not None:
@@ -59,13 +59,13 @@ class Writer:
         await self.write(b"\n".join(lines))
 
     async def wait(self, watch: Subscription) -> None:
-        """Wait until there may be more, but no longer than until a heartbeat is due, which is then sent."""
+        """Wait until there may be something to send, or until a heartbeat is due, which is then sent."""
         await watch.wait(max(0.0, self._heartbeat_at - anyio.current_time()))
         if anyio.current_time() >= self._heartbeat_at:
             await self.write(b": still here\n\n")
 
     async def patiently(self, look: Callable[[], Awaitable[T]]) -> T:
-        """What a look into the store finds, however long the store is away meanwhile."""
+        """Return the result of reading the store. If the store is unavailable, retry until it is back."""
         while True:
             try:
                 return await look()
@@ -76,10 +76,10 @@ class Writer:
                     await self.write(b": the store is away\n\n")
 
     async def write(self, content: bytes) -> None:
-        """Send a piece; the server's buffer takes another one only when it is nearly empty.
+        """Send a piece. This waits until the server's buffer is nearly empty.
 
         Raises:
-            TimeoutError: the client takes nothing.
+            TimeoutError: the client receives nothing.
         """
         with anyio.fail_after(SLOW_SECONDS):
             await self._send({"type": "http.response.body", "body": content, "more_body": True})
@@ -87,9 +87,10 @@ class Writer:
 
 
 class EventStreams:
-    """The streams of one process: ``most`` at once, of one tenant ``most_a_tenant``.
+    """The streams of one process: at most ``most`` at once, and ``most_a_tenant`` for one tenant.
 
-    After ``longest_seconds`` a stream ends, so that its client comes again with a token that is still good.
+    A stream ends after ``longest_seconds``, so that its client has to reconnect with a token that is still
+    valid.
     """
 
     def __init__(self, *, most: int, most_a_tenant: int, longest_seconds: float) -> None:
@@ -102,7 +103,7 @@ class EventStreams:
 
     @property
     def open(self) -> int:
-        """How many there are now."""
+        """How many streams are open."""
         return self._open.total()
 
     async def serve(
@@ -117,13 +118,14 @@ class EventStreams:
         greeting: bytes = b"retry: 2000\n\n",
         may_end_anywhere: bool = True,
     ) -> None:
-        """Send what ``write`` writes, until it returns, the client is gone or slow, or all are stopped.
+        """Send what ``write`` writes until it returns, the client disconnects or is too slow, or
+        :meth:`stop`.
 
-        Who asks for the head alone has it at once: the next request comes on the same connection. What may
-        not end anywhere is cut off when it is stopped, so that nobody takes it for the whole.
+        The response to ``HEAD`` ends at once. If a stream is not complete and not ``may_end_anywhere``, the
+        connection is closed, so that nobody takes the part for the whole.
 
         Raises:
-            ApiError: there are too many streams, of the tenant or of all.
+            ApiError: 429 or 503, there are too many streams, of the tenant or in all.
         """
         with self._place(tenant) as ending:
             headers = [(b"content-type", media_type.encode()), *_HEADERS]
@@ -164,7 +166,7 @@ class EventStreams:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def stop(self) -> None:
-        """End every stream, and let no other begin."""
+        """End every stream, and refuse new ones."""
         self._is_stopping = True
         for scope in self._scopes:
             scope.cancel()

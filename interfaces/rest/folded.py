@@ -1,4 +1,4 @@
-"""Documents as their streams tell them, folded part by part: a stream may be larger than memory."""
+"""Documents folded from their streams, part by part, because a stream may be larger than memory."""
 
 from collections.abc import AsyncIterable, Sequence
 from typing import NamedTuple
@@ -11,12 +11,12 @@ from domain.event import Recorded
 from projections.projection import DocumentFold, Projection
 
 _FEW_EVENTS = 200
-"""Folded here; more would keep everybody waiting, and are a thread's."""
+"""At most this many events are folded in the event loop; more would block it, and are folded in a thread."""
 
 
 class Folded(NamedTuple):
-    """A document, the ``version`` of the last event that it was made of, and ``reached``, that of the last
-    event that was looked at: others in the stream may be about other documents."""
+    """A document, the ``version`` of the last event that it was folded from, and ``reached``, the version of
+    the last event that was read: some events of a stream may be about other documents."""
 
     body: bytes
     version: int
@@ -24,10 +24,10 @@ class Folded(NamedTuple):
 
 
 async def folded(projection: Projection, id: str, parts: AsyncIterable[Sequence[Recorded]]) -> Folded:
-    """A document as it stands after events that come in parts.
+    """Return a document as it is after events that come in parts.
 
     Raises:
-        ProjectionGap: the events do not make that document.
+        ProjectionGap: the events do not lead to that document.
     """
     fold, reached = DocumentFold(projection, id), 0
     async for events in parts:
@@ -40,5 +40,5 @@ async def folded(projection: Projection, id: str, parts: AsyncIterable[Sequence[
 
 
 async def document_after(store: EventStore, projection: Projection, id: str, committed: Committed) -> bytes:
-    """A document as a command has left it."""
+    """Return a document as it is after a command."""
     return (await folded(projection, id, store.parts_left_by(committed))).body

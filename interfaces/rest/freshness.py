@@ -1,13 +1,16 @@
-"""``X-Min-Position``: a query waits until what it reads has followed the log up to a command's position.
+"""``X-Min-Position``: a query waits until the data it reads has followed the log up to a command's position.
 
-Where the projection is kept up to date by this process, its follower says at once how far it has come, and
-is asked to look again. Elsewhere the saved positions say so. Those are saved about once a second, and not for
-what a projection only passes by: so it is looked whether that is all that there is between.
+If a projection runs in this process, its follower knows its position at once, and is asked to read the log
+again. Otherwise the saved positions are read. They are saved about once a second, and only for events that
+concern the projection. So the log is also read: a projection has reached the position if no event up to it
+concerns the projection.
 
-What a command's answer names, a policy may make a moment later, behind the command's position. So a query
-that finds nothing there looks again until that policy has acted on all up to the position.
+A policy may create a resource that a command's response names only a moment later, after the command's
+position. So a query that does not find it looks again until that policy has handled all events up to the
+position.
 
-A position is one of the partition in which the caller's tenant is: what a caller reads and changes is there.
+A position belongs to the partition of the caller's tenant, which has everything that a caller reads and
+changes.
 """
 
 import re
@@ -37,13 +40,13 @@ LONGEST_WAIT_SECONDS = 30
 
 _LOOK_AGAIN_SECONDS = 0.05
 _ASK_AGAIN_SECONDS = 0.2
-"""Between two looks at a saved position, however many wait for it."""
+"""How long a saved position is reused, however many requests wait for it."""
 
 _LOOK_AT, _MOST_LOOKS = 500, 4
-"""So many events at a time, and so often, it is looked whether they concern a projection."""
+"""How many events are read at once, and how often, to see whether they concern a projection."""
 
 _MOST_SEEN = 1_000
-"""Saved positions that are kept in mind: of a name and a partition, for the moment between two looks."""
+"""How many saved positions are cached, each of a name and a partition."""
 
 T = TypeVar("T")
 
@@ -51,11 +54,11 @@ _WAIT = re.compile(r'wait\s*=\s*"?([0-9]{1,6})"?\s*(;.*)?', re.ASCII | re.IGNORE
 
 
 class Freshness:
-    """Makes queries wait, up to ``most_waiting`` at once; they hold no place of those that are answered.
+    """Makes queries wait, up to ``most_waiting`` at once. They do not count among those that are answered.
 
-    ``follower`` tells who follows a partition under a name in this process. ``saved`` are the positions of
-    each that a query may read, and ``wants`` which events are for it; a query that does not say what it reads
-    waits for all ``projections``. Policies are among the former two as well.
+    ``follower`` returns the follower of this process with a name for a partition, if there is one. ``saved``
+    are the saved positions by name, and ``wants`` says which events concern each; both include policies. A
+    query that does not say what it reads waits for all ``projections``.
     """
 
     def __init__(
@@ -81,11 +84,11 @@ class Freshness:
         self._is_stopping = False
 
     async def require(self, request: Request, tenant: str, projections: Sequence[str] | None) -> None:
-        """Return once the named projections, or all of them, have reached the position that is asked for in
-        the tenant's partition.
+        """Return once the named projections, or all of them, have reached the request's position in the
+        tenant's partition.
 
         Raises:
-            ApiError: 400, it is no position of this log; 503, they have not reached it in time.
+            ApiError: 400, it is not a position of this log; 503, they have not reached it in time.
         """
         if HEADER not in request.headers:
             return
@@ -105,11 +108,12 @@ class Freshness:
     async def look_until_made(
         self, request: Request, tenant: str, policy: str, look: Callable[[], Awaitable[T | None]]
     ) -> T | None:
-        """What ``look`` finds, which is asked again until the policy has acted on all up to the position that
-        :meth:`require` was asked for, within the same time; nothing, if it has made nothing by then.
+        """Call ``look`` until it finds something, which is returned, or until the policy has handled all
+        events up to the request's position: then return None if there is still nothing. The time limit is
+        that of :meth:`require`.
 
         Raises:
-            ApiError: 503, it has not come so far in time.
+            ApiError: 503, the policy has not reached the position in time.
         """
         position = request.headers[HEADER].strip()
         goal = _Goal(self._store.partition_of(tenant), number_of(position))
@@ -125,14 +129,14 @@ class Freshness:
         raise _not_yet()
 
     def stop(self) -> None:
-        """Nobody waits any more."""
+        """End all waiting."""
         self._is_stopping = True
         for scope in self._waiting:
             scope.cancel()
 
     @contextmanager
     def _stay(self, tenant: str) -> Iterator[None]:
-        """Wait in a place, until all are to stop."""
+        """Occupy a place, until :meth:`stop`."""
         with self._places.taken(tenant), anyio.CancelScope() as scope:
             self._waiting.add(scope)
             try:
@@ -155,12 +159,13 @@ class Freshness:
         return number_of(saved) >= goal.number or await self._passes_by(name, goal, saved)
 
     async def _load(self, of: tuple[str, str]) -> str | None:
-        """What is saved of the follower of another process, under a name and in a partition."""
+        """Return the position that another process's follower has saved, by name and partition."""
         name, partition = of
         return await self._checkpoints[name].load(name, partition, Unrivalled(name))
 
     async def _passes_by(self, name: str, goal: "_Goal", after: str | None) -> bool:
-        """Whether nothing between is for who is asked about, as far as one cares to look."""
+        """Return whether no event from ``after`` to the goal concerns a projection or policy. If there are
+        too many events to read, return False."""
         wants = self._wants.get(name, EVERYTHING)
         for _ in range(_MOST_LOOKS):
             batch = await self._reads.read(goal.partition, after, _LOOK_AT)
@@ -172,7 +177,7 @@ class Freshness:
         return False
 
     async def _pause(self, name: str, partition: str, until: float) -> bool:
-        """Wait until it is worth while to look again; whether there is time to."""
+        """Wait until there may be progress. Return False, without waiting, if the time is over."""
         seconds = until - anyio.current_time()
         if seconds <= 0 or self._is_stopping:
             return False
@@ -187,7 +192,7 @@ class Freshness:
 
 
 class _Goal(NamedTuple):
-    """How far to have come where."""
+    """A position to reach in a partition."""
 
     partition: str
     number: int
@@ -199,7 +204,7 @@ def _not_yet() -> ApiError:
 
 
 def wait_of(request: Request) -> float:
-    """For how many seconds the caller would wait: ``Prefer: wait=s``, within our bounds."""
+    """Return how many seconds a query may wait: ``Prefer: wait=s``, at most ``LONGEST_WAIT_SECONDS``."""
     for header in request.headers.getlist("prefer"):
         for preference in header.split(","):
             if match := _WAIT.fullmatch(preference.strip()):

@@ -1,8 +1,8 @@
-"""uvicorn's HTTP protocol with a bound on what a request may send beside its body.
+"""uvicorn's HTTP protocol, with a limit on the head and the trailers of a request.
 
-httptools collects a head of any size in memory, and likewise the trailers behind a chunked body; nothing
-above it is asked before they are complete. Trailers are dropped: uvicorn would put them among the headers,
-where they could say who the caller is, past a gateway that sets only headers (RFC 9110, 6.5.1).
+httptools collects a head of any size in memory before it passes it on, and also the trailers after a chunked
+body. Trailers are dropped: uvicorn would add them to the headers, where they could name a caller in spite of
+a gateway that sets only the headers (RFC 9110, 6.5.1).
 """
 
 import msgspec
@@ -13,7 +13,8 @@ from interfaces.ids import new_id
 MAX_HEAD_BYTES = 64 * 1024
 
 ABORT = "workflow_orchestrator.abort"
-"""An extension of a request's scope: its ``abort`` closes the connection, whatever was not taken yet."""
+"""An extension of a request's scope. Its ``abort`` closes the connection and discards what was not sent
+yet."""
 
 _REFUSAL = (
     b"HTTP/1.1 %b\r\n"
@@ -33,17 +34,17 @@ _NO_HTTP = (b"400 Bad Request", "VALIDATION_ERROR", "this is not an HTTP request
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Refuses a head, or trailers, that grow beyond the bound, and closes the connection."""
+    """Refuses a head or trailers larger than ``MAX_HEAD_BYTES``, and closes the connection."""
 
     url = b""
     _head_bytes = 0
-    """Since the last part of a request that was complete."""
+    """Bytes received since the last complete part of a request."""
 
     _in_body = False
     _progressed = False
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, and count what it could not make anything of yet."""
+        """Feed the parser, and count the bytes that have not completed a part of the request yet."""
         self._progressed = False
         super().data_received(data)
         if self._progressed:
@@ -54,35 +55,33 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._refuse_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header is kept, a trailer is not."""
+        """Keep a header, and drop a trailer."""
         if not self._in_body:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is there."""
+        """Note that the head is complete."""
         self._progressed = self._in_body = True
         self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A part of the body is there."""
+        """Note that a part of the body has arrived."""
         self._progressed = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The next head may come."""
+        """Note that the request is complete."""
         self._progressed, self._in_body = True, False
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What is no HTTP is refused in the contract's shape, as all else is.
-
-        httptools reads no URL of ``MAX_HEAD_BYTES`` either: that one is told as what it is.
-        """
+        """Refuse what is not HTTP, in the contract's shape. httptools also refuses a URL of
+        ``MAX_HEAD_BYTES``: the response to that is 431."""
         self._refuse(*(_TOO_LARGE if len(self.url) >= MAX_HEAD_BYTES else _NO_HTTP))
 
     def _refuse_head(self) -> None:
-        """In the place of the answer, unless that has begun."""
+        """Respond with 431, or only close the connection if the response has begun."""
         if self._in_body and self.cycle is not None and self.cycle.response_started:
             self.transport.abort()
         else:

@@ -1,8 +1,8 @@
-"""``Idempotency-Key``: a command that is sent again has the effect of one, and the answer of the first.
+"""``Idempotency-Key``: a repeated command has the effect of one, and returns the response of the first.
 
-The ids of the command and of what it makes are derived from tenant, route and key. So the stream itself
-knows a repeat, on whichever instance and after whatever restart, and the digest of what was asked lies in
-its events. Nothing is kept beside the log, and nothing expires.
+The IDs of the command and of what it creates are derived from tenant, route and key. So the stream itself
+detects a repeat, on any instance and after any restart. A digest of the request is stored in the command's
+events. Nothing is stored outside the log, and nothing expires.
 """
 
 import json
@@ -22,14 +22,14 @@ HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _DIGEST_BYTES = 16
 _OF_ALL_OF_IT = ""
-"""Ids of commands have always been derived with the name of a part of the request, and there are no parts."""
+"""IDs of commands have always been derived with the name of a part of the request. There are no parts now."""
 
 
 def idempotency_key(request: Request) -> str | None:
-    """The key that the request came under, if any.
+    """Return the key of a request, or None if it has none.
 
     Raises:
-        ApiError: 400, it has no or more than 255 characters, others than visible ASCII, or comes twice.
+        ApiError: 400, the key is not 1 to 255 visible ASCII characters, or is given twice.
     """
     given = request.headers.getlist(HEADER)
     if not given:
@@ -41,30 +41,30 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def id_to_make(request: Request, caller: Caller) -> str:
-    """The id of what the request makes: a new one, or under a key always the same.
+    """Return the ID of what the request creates: a new one, or always the same one for a key.
 
-    The path's ids are taken in either case; a job's name is not. Releases before took it in either case too,
-    so a repeat may be of what they have made under another id: it is what the command that is repeated made.
+    IDs in the path are case-insensitive; a job's name is case-sensitive, but was not in earlier releases. So
+    a repeat may derive another ID than its first request did: what counts is what the command has created.
 
     Raises:
-        ApiError: 400, the key is of no use.
+        ApiError: 400, the key is not valid.
     """
     path = "/".join(map(canonical_id, request.url.path.split("/")))
     return _id("made", path, request, caller)
 
 
 def command_id(request: Request, caller: Caller) -> str:
-    """The id of the command that the request gives. A stream knows its own by it: those of jobs whose names
-    differ in case alone never meet.
+    """Return the ID of the request's command, by which a stream detects a repeat. Commands on jobs whose
+    names differ only in case get the same ID, but never share a stream.
 
     Raises:
-        ApiError: 400, the key is of no use.
+        ApiError: 400, the key is not valid.
     """
     return _id("command", request.url.path.lower(), request, caller, _OF_ALL_OF_IT)
 
 
 def digest_of(request: Request, caller: Caller) -> str:
-    """What was asked, and by whom: the body, however it was written, and the query string."""
+    """Return a digest of the body (as JSON values), the query string and the actor."""
     body = with_one_kind_of_number(getattr(request.state, "body", {}))
     asked = [body, request.url.query, caller.actor]
     written = json.dumps(asked, sort_keys=True, separators=(",", ":"), default=str)

@@ -1,4 +1,4 @@
-"""Who calls, and for which tenant: a signed token, or a gateway that has checked one."""
+"""Authentication: the caller and the tenant, from a signed token or from a gateway that has checked one."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -17,18 +17,19 @@ from interfaces.rest.errors import ApiError, Invalid
 ANONYMOUS = "gateway:anonymous"
 
 CLOCK_LEEWAY_SECONDS = 5
-"""How far the clock of whoever signs tokens may differ from ours."""
+"""How far the clock of the tokens' issuer may differ from ours."""
 
 REMEMBERED_TOKENS = 4096
 LONGEST_REMEMBERED = 4096
-"""Characters, so that nobody fills the memory with good tokens in long headers."""
+"""The longest header to remember, in characters, so that valid tokens in long headers cannot fill the
+memory."""
 
 _LONGEST_USER_ID = LONGEST_ID
 _LONGEST_ROLES = 4096
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """A caller. ``user_id`` is the proven one of a token; ``actor`` goes into the events."""
+    """A caller. ``user_id`` is the user of a verified token. ``actor`` is stored in the events."""
 
     tenant: str
     actor: str
@@ -37,24 +38,25 @@ class Caller(msgspec.Struct, frozen=True):
 
     @property
     def person(self) -> str | None:
-        """Who it is; nobody, where a gateway speaks for itself."""
+        """The person who calls, or None if a gateway sends no user."""
         return None if self.actor == ANONYMOUS else self.actor
 
 
 class Operators:
-    """Who may do what is others' to do: who bears certain roles, and a gateway that speaks for itself."""
+    """Who may do what is otherwise reserved for others: callers with certain roles, and a gateway that sends
+    no user."""
 
     def __init__(self, roles: Iterable[str]) -> None:
         self._roles = frozenset(roles)
 
     def has(self, caller: Caller) -> bool:
-        """Whether a caller is one of them."""
+        """Return whether a caller is an operator."""
         return caller.person is None or not self._roles.isdisjoint(caller.roles)
 
 
 class Publishers:
-    """Who may publish and retire definitions: where ``roles`` are named, who bears one of them or of the
-    ``operators'``, and a gateway that speaks for itself; else every caller.
+    """Who may publish and retire definitions: every caller, or if there are ``roles``, only callers with one
+    of them or with one of the ``operators'`` roles, and a gateway that sends no user.
     """
 
     def __init__(self, roles: Sequence[str], operators: Iterable[str]) -> None:
@@ -62,20 +64,20 @@ class Publishers:
         self._named = Operators({*roles, *operators})
 
     def require(self, caller: Caller) -> None:
-        """Let a caller pass who is one of them.
+        """Check that a caller may publish and retire definitions.
 
         Raises:
-            NotAllowed: it is none of them.
+            NotAllowed: the caller may not.
         """
         if self._roles and not self._named.has(caller):
             raise NotAllowed(f"only these roles may publish and retire definitions: {', '.join(self._roles)}")
 
 
 def person_of(caller: Caller) -> str:
-    """The person who calls.
+    """Return the person who calls.
 
     Raises:
-        ApiError: 400, it is only known that the gateway does.
+        ApiError: 400, the gateway sends no user.
     """
     if caller.person is None:
         raise Invalid([Fault("X-User-ID", "is required: it says who does this")])
@@ -83,13 +85,13 @@ def person_of(caller: Caller) -> str:
 
 
 class Authenticator(Protocol):
-    """Tells who calls."""
+    """Authenticates requests."""
 
     def __call__(self, headers: Headers) -> Caller:
-        """The caller behind a request's headers.
+        """Return the caller that a request's headers identify.
 
         Raises:
-            ApiError: 401, 403 or 400, as the contract says.
+            ApiError: 400, 401 or 403, as the contract says.
         """
         ...
 
@@ -97,8 +99,8 @@ class Authenticator(Protocol):
 class JwtAuthenticator:
     """HS256 tokens of the platform (wire contract, section 3).
 
-    A token is verified once and remembered among the last ``REMEMBERED_TOKENS``: verifying takes longer
-    than the rest of a short request. It is good until it expires, as any signed token is.
+    The last ``REMEMBERED_TOKENS`` verified tokens are remembered until they expire, because verifying takes
+    longer than the rest of a short request.
     """
 
     def __init__(self, secret: str, issuer: str) -> None:
@@ -107,7 +109,7 @@ class JwtAuthenticator:
         self._verified = lru_cache(REMEMBERED_TOKENS)(self._verify)
 
     def __call__(self, headers: Headers) -> Caller:
-        """The caller that the token names; the tenant header must agree with it."""
+        """Return the token's caller. ``X-Tenant-ID`` must be the token's tenant."""
         authorization = headers.get("authorization", "")
         remembered = len(authorization) <= LONGEST_REMEMBERED
         caller, expires_at = (self._verified if remembered else self._verify)(authorization)
@@ -118,7 +120,7 @@ class JwtAuthenticator:
         return caller
 
     def _verify(self, authorization: str) -> tuple[Caller, int]:
-        """Who is named by a header, and until when in seconds since 1970; a refusal is not remembered."""
+        """Return a token's caller, and when it expires in seconds since 1970. Refusals are not remembered."""
         claims = self._claims(authorization)
         tenant, subject = claims.get("tenantId"), claims.get("sub")
         if claims.get("type") != "access":
@@ -150,10 +152,10 @@ class JwtAuthenticator:
 
 
 class GatewayAuthenticator:
-    """A trusted gateway has checked the token, and says who calls: ``X-User-ID`` and ``X-User-Roles``."""
+    """Trusts a gateway that has checked the token, and sends ``X-User-ID`` and ``X-User-Roles``."""
 
     def __call__(self, headers: Headers) -> Caller:
-        """The caller that the gateway names."""
+        """Return the caller that the gateway names."""
         user, roles = _told(headers, "X-User-ID"), _told(headers, "X-User-Roles")
         if user is not None and not _is_user_id(user):
             raise Invalid(
@@ -171,16 +173,17 @@ class GatewayAuthenticator:
 
 
 def bearer_token(authorization: str) -> str | None:
-    """The token in an ``Authorization`` header; none where it is of another scheme. A scheme has no case."""
+    """Return the token in an ``Authorization`` header, or None if the scheme is not ``Bearer`` in any
+    case."""
     scheme, _, token = authorization.partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def tenant_of(headers: Headers) -> str:
-    """The tenant that the request names.
+    """Return the tenant in a request's ``X-Tenant-ID``.
 
     Raises:
-        ApiError: 400, there is none or it is no UUID.
+        ApiError: 400, there is none, more than one, or it is not a UUID.
     """
     given = headers.getlist("x-tenant-id")
     if len(given) > 1:
@@ -194,10 +197,11 @@ def tenant_of(headers: Headers) -> str:
 
 
 def _told(headers: Headers, name: str) -> str | None:
-    """What the gateway says in a header, if it does; headers come as Latin-1, and are meant as UTF-8.
+    """Return the value of a header of the gateway, if any. Headers are decoded as Latin-1, but meant as
+    UTF-8.
 
     Raises:
-        ApiError: 400, it says two things, or none that can be read.
+        ApiError: 400, the header is given twice, or is not UTF-8.
     """
     given = headers.getlist(name)
     if not given:
@@ -211,12 +215,12 @@ def _told(headers: Headers, name: str) -> str | None:
 
 
 def _is_user_id(text: object) -> bool:
-    """Whether it may be a person's id; names of our own are nobody's."""
+    """Return whether a text may be a person's ID. The service's own names may not."""
     return is_id(text) and str(text).isprintable() and is_person(str(text))
 
 
 def _roles(given: object) -> frozenset[str]:
-    """The roles that are told; what is no text is none."""
+    """Return the roles in a list. Values that are not strings are ignored."""
     each = given if isinstance(given, list) else []
     return frozenset(role.strip() for role in each if isinstance(role, str) and role.strip())
 

@@ -1,4 +1,4 @@
-"""The inbox: which approvals there are, which wait for whom, how many, and decisions on several at once."""
+"""Routes of many approvals: the list, the inbox of a person, counts, and decisions in bulk."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ from projections.approvals import Approvals
 from projections.ports import Query
 
 _ASKED_AT_ONCE = 16
-"""Of so many people it is asked at a time which groups they are in."""
+"""For how many people the groups are looked up concurrently."""
 
 _STATUSES = ("pending", "approved", "rejected", "withdrawn", "expired")
 
@@ -46,7 +46,7 @@ class InboxRoutes:
         self._clock = clock
 
     def routes(self) -> list[Route]:
-        """Every route, with its method; they come before those of one approval."""
+        """Return all routes. They must come before those of one approval."""
         route, reads = self._service.route, [self._approvals.container]
         return [
             route(PREFIX, self.list, "GET", reads=reads),
@@ -55,7 +55,7 @@ class InboxRoutes:
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:
-        """Approvals of the tenant, the newest first."""
+        """Return the tenant's approvals, newest first."""
         filters = read_query(request, ApprovalFilters)
         status = filters.status
         if status is None and (filters.overdue or filters.assignee is not None):
@@ -74,7 +74,7 @@ class InboxRoutes:
         )
 
     async def counts(self, request: Request, caller: Caller) -> Response:
-        """How many there are in each state; with an assignee, of those that wait for them."""
+        """Return how many approvals are in each state; with an assignee, how many wait for that person."""
         assignee = read_query(request, InboxOf).assignee
         statuses = _STATUSES if assignee is None else ("pending",)
         waiting = {} if assignee is None else await self._waiting_for(caller, assignee)
@@ -87,10 +87,8 @@ class InboxRoutes:
         return json_response({**counts, "overdue": await self._count(caller, overdue)})
 
     async def decide(self, request: Request, caller: Caller) -> Response:
-        """Take several decisions, each with an outcome of its own.
-
-        The position is behind all of them, and behind whatever another was faster with.
-        """
+        """Take several decisions, each with its own outcome. ``X-Position`` is after all of them, and after
+        changes that other requests made first."""
         body = await read_body(request, DecisionsRequest)
         meta = caused_by(request, caller)
         if idempotency_key(request) is not None:
@@ -118,7 +116,8 @@ class InboxRoutes:
     async def _decided(
         self, meta: Metadata, caller: Caller, decision: OneDecision, alone: bool
     ) -> tuple[Mapping[str, Any], str]:
-        """What came of a decision, and the position behind it; it stands ``alone`` if it names nothing."""
+        """Return the outcome of a decision and the position after it. ``alone`` means that the request has no
+        correlation ID."""
         if not is_uuid(decision.approval_id):
             raise missing(decision.approval_id)
         approval_id = decision.approval_id.lower()
@@ -142,8 +141,9 @@ class InboxRoutes:
         return told, committed.position
 
     async def _waiting_for(self, caller: Caller, person: str) -> dict[str, Any]:
-        """What waits for somebody: themselves, their groups and roles, and those for whom they decide. Who
-        decides for others may do so also where they have handed their own part on.
+        """Return the query of the approvals that wait for a person: by name, through their groups and roles,
+        or because they decide on behalf of others. If they do, approvals whose part they have handed on are
+        included, because they may still decide on behalf of others there.
         """
         tenant = caller.tenant
         principals = await self._people.principals_of(tenant, person, self._clock.now())

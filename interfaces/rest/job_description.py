@@ -1,4 +1,4 @@
-"""A job as people see it: what the settings say of it, what came of it, and what is to come."""
+"""A job as the API shows it: its settings, its state and last run, and its next firings."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ def described(
     last_run: bytes | None,
     now: datetime,
 ) -> dict[str, Any]:
-    """The job at a moment; the settings are those of today."""
+    """Return a job as it was at a moment, with the current settings."""
     policy = definition.policy
     upcoming = schedule.upcoming(now, SHOWN_FIRINGS if definition.enabled else 0)
     told: dict[str, Any] = {
@@ -57,21 +57,21 @@ def described(
 
 
 class JobAsOf:
-    """A job as it once was, folded out of its events part by part."""
+    """A job as it was at some moment, folded from its events part by part."""
 
     def __init__(self, runs: JobRuns) -> None:
         self.state: BatchJob | None = None
         self.version = 0
         self.at: datetime | None = None
-        """When the last of its events came."""
+        """The time of the last event."""
         self._runs = runs
         self._known: set[str] = set()
         self._newest = "", ""
-        """When the newest run began, and its id: the list of the job's runs would show it first."""
+        """The start of the newest run, and its ID. The list of the job's runs shows this run first."""
         self._of_newest: list[Recorded] = []
 
     def take(self, events: Sequence[Recorded]) -> None:
-        """Go on with the next events of the job."""
+        """Fold the next events of the job."""
         for recorded in events:
             self.state = job.evolve(self.state, recorded.event)
             self.version, self.at = recorded.version, recorded.timestamp
@@ -84,5 +84,5 @@ class JobAsOf:
                     self._of_newest.append(recorded)
 
     def last_run(self) -> bytes | None:
-        """The newest run."""
+        """Return the document of the newest run, or None if there is none."""
         return document_of(self._runs, self._newest[1], self._of_newest) if self._of_newest else None

@@ -1,9 +1,9 @@
-"""The metrics of the jobs. They are read from the state that the log's events lead to, at each scrape.
+"""The metrics of the jobs, computed at each scrape from the events of the log
+(:mod:`application.job_health`).
 
-The numbers come from the log (:mod:`application.job_health`), not from this process: each instance with the
-role ``scheduler`` shows the same ones, so take ``max by (batch_job)`` over the instances, never ``sum``.
-A job is shown once its stream has been read to the end. Otherwise the totals would rise after a start, and
-that would look like a thousand failed runs.
+Each instance with the role ``scheduler`` shows the same values, so take ``max by (batch_job)`` over the
+instances, never ``sum``. A job is shown only after its stream has been read to the end: if the totals rose
+during a start, that would look like a thousand failed runs.
 """
 
 from collections.abc import Callable, Iterable, Mapping

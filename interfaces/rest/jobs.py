@@ -49,10 +49,10 @@ from projections.projection import DocumentFold, ProjectionGap, document_of
 PREFIX = "/api/v1/jobs"
 
 MOST_SHOWN = 1000
-"""Of what has passed unseen: a job of each minute soon has very many."""
+"""How many firings of the catch-up are shown: for a job that fires each minute they soon are very many."""
 
 _LOOKED_AT = 100
-"""Of a job's newest events, for a run that has no document yet."""
+"""How many of a job's newest events are searched for a run that has no document yet."""
 
 
 class JobRoutes:
@@ -76,7 +76,7 @@ class JobRoutes:
         self._clock = clock
 
     def routes(self) -> list[Route]:
-        """Every route, with its method."""
+        """Return all routes."""
         return [
             self._route("", self.list, "GET"),
             self._route("/{job}", self.get, "GET"),
@@ -90,7 +90,7 @@ class JobRoutes:
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:
-        """The jobs, in the order of the settings."""
+        """Return the jobs, in the order of the settings."""
         paging = read_query(request, Paging)
         names = list(self._jobs.by_name)
         begin = _begin(request, paging, names)
@@ -104,7 +104,7 @@ class JobRoutes:
         return json_response(page)
 
     async def get(self, request: Request, caller: Caller) -> Response:
-        """One job, as it is or as it once was."""
+        """Return one job, as it is now or was at ``asOf``."""
         definition, as_of = self._named.configured(request), asked_as_of(request)
         if as_of is not None:
             told, version = await self._describe_as_of(definition, as_of)
@@ -113,7 +113,7 @@ class JobRoutes:
         return json_response(told, headers={"ETag": etag(version)})
 
     async def runs(self, request: Request, caller: Caller) -> Response:
-        """What came of each firing, the newest first."""
+        """Return the job's runs, newest first."""
         filters = read_query(request, RunFilters)
         return await self._service.page(
             request,
@@ -129,7 +129,7 @@ class JobRoutes:
         )
 
     async def run(self, request: Request, caller: Caller) -> Response:
-        """One run."""
+        """Return one run, as it is now or was at ``asOf``."""
         name, run_id = await self._named.known(request), request.path_params["runId"]
         missing = ApiError(404, "JOB_RUN_NOT_FOUND", f"there is no run {run_id} of {name}")
         if not is_uuid(run_id):
@@ -150,7 +150,7 @@ class JobRoutes:
         return stored_json(body)
 
     async def preview(self, request: Request, caller: Caller) -> Response:
-        """The next firings, and what catch-up would do."""
+        """Return the job's next firings, and what catch-up would do."""
         query = read_query(request, PreviewQuery)
         definition, now = self._named.configured(request), self._clock.now()
         look = partial(
@@ -174,12 +174,12 @@ class JobRoutes:
         )
 
     async def events(self, request: Request, caller: Caller) -> Response:
-        """The job's audit trail, and that of its runs."""
+        """Return the audit trail of the job and its runs."""
         paging = read_query(request, Paging)
         return await self._service.history_of(request, job_stream(await self._named.known(request)), paging)
 
     async def trigger(self, request: Request, caller: Caller) -> Response:
-        """Open a run by hand; a request that comes again is told of the run that it opened."""
+        """Open a run manually. A repeated request returns the run that the first one opened."""
         body = await read_body(request, TriggerJobRequest, optional=True)
         name = await self._named.known(request)
         committed = await self._service.dispatch(
@@ -207,22 +207,22 @@ class JobRoutes:
         )
 
     async def pause(self, request: Request, caller: Caller) -> Response:
-        """Keep cron from firing it."""
+        """Stop cron from firing the job."""
         body = await read_body(request, ReasonRequest)
         return await self._ordered(
             PauseJob(**self._order(request, caller), by=caller.actor, reason=body.reason), caller
         )
 
     async def resume(self, request: Request, caller: Caller) -> Response:
-        """Let cron fire it again."""
+        """Let cron fire the job again."""
         await read_body(request, NothingToSayRequest, optional=True)
         return await self._ordered(ResumeJob(**self._order(request, caller), by=caller.actor), caller)
 
     async def _run_as_of(self, name: str, run_id: str, as_of: AsOf) -> bytes:
-        """A run as it was then, out of the events of all runs.
+        """Return a run as it was then, from the events of all runs.
 
         Raises:
-            ProjectionGap: there was none.
+            ProjectionGap: the run did not exist then.
         """
         fold = DocumentFold(self._runs, run_id)
         async for events in parts_until(self._service.store, job_stream(name), as_of):
@@ -230,10 +230,10 @@ class JobRoutes:
         return fold.body()
 
     async def _just_opened(self, name: str, run_id: str) -> bytes:
-        """A run that the projection has not written yet: what has opened it is among the newest events.
+        """Return a run that the projection has not written yet, from the job's newest events.
 
         Raises:
-            ProjectionGap: there is none.
+            ProjectionGap: there is no such run among them.
         """
         newest, _ = await self._service.store.history(job_stream(name), before=None, limit=_LOOKED_AT)
         of_it = [each for each in reversed(newest) if run_id in self._runs.reads(each.event)]
@@ -277,7 +277,7 @@ class JobRoutes:
         return await self._service.store.present(job_stream(name), job.evolve)
 
     async def _describe(self, definition: JobDefinition, caller: Caller) -> tuple[dict[str, Any], int]:
-        """The job now, and its version; 0, where nothing has happened to it yet."""
+        """Return the job as it is now, and its version, which is 0 if it has no events."""
         name = definition.name
         past = await self._state(name)
         newest = await self._service.documents.query(
@@ -308,10 +308,10 @@ def _shown(planned: PlannedFiring) -> dict[str, str]:
 
 
 def _begin(request: Request, paging: Paging, names: Sequence[str]) -> int:
-    """Where the page begins that follows on the job that a cursor names.
+    """Return the index at which a page begins: after the job that the cursor names.
 
     Raises:
-        ApiError: 400, it names none.
+        ApiError: 400, that job does not exist.
     """
     place = place_after(request, paging, 1)
     if place is None:

@@ -1,4 +1,4 @@
-"""Which job a path names."""
+"""Finds the job that a path names."""
 
 from starlette.requests import Request
 
@@ -11,25 +11,26 @@ _LONGEST_NAME = 255
 
 
 class JobsNamed:
-    """Those that the settings name, and those that they named once."""
+    """Finds jobs of the settings, and jobs that were in the settings once."""
 
     def __init__(self, store: EventStore, jobs: Jobs) -> None:
         self._store = store
         self._jobs = jobs
 
     def configured(self, request: Request) -> JobDefinition:
-        """The job of the path.
+        """Return the job in the path.
 
         Raises:
-            JobNotFound: the settings name none.
+            JobNotFound: the settings have no such job.
         """
         return self._jobs.find(request.path_params["job"])
 
     async def known(self, request: Request) -> str:
-        """The name of the path's job, also of one that the settings name no more: its history stays.
+        """Return the name of the job in the path, even if it was removed from the settings: its history
+        stays.
 
         Raises:
-            JobNotFound: the settings name none, and nothing ever came of one.
+            JobNotFound: the settings have no such job, and the log has no events of one.
         """
         name: str = request.path_params["job"]
         if name in self._jobs.by_name:

@@ -1,4 +1,4 @@
-"""What a body is said to be: of which media type, in which encoding of characters, and whether compressed."""
+"""Checks of a body's media type, character encoding and content encoding."""
 
 import re
 
@@ -9,16 +9,16 @@ from interfaces.rest.errors import ApiError
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s";]+)', re.IGNORECASE)
 _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
 _ASCII_AND_MORE = frozenset({"iso-8859-1", "windows-1252"})
-"""Of these, what is ASCII alone is UTF-8 as well; some clients name them whatever they send."""
+"""Accepted if the body is ASCII, which is UTF-8 too: some clients name these whatever they send."""
 
 
 def media_type(request: Request) -> str:
-    """The media type, without its parameters."""
+    """Return the media type of a request's body, without its parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def require_readable(request: Request, raw: bytes, *media_types: str) -> None:
-    """See that a body is of one of some media types, in UTF-8 and not compressed.
+    """Check that a body has one of the media types, is UTF-8, and is not compressed.
 
     Raises:
         ApiError: 415, it is not.

@@ -1,4 +1,5 @@
-"""The metrics: those of the platform's dashboards (wire contract, section 6), and the service's own."""
+"""Prometheus metrics: those of the platform's dashboards (wire contract, section 6), and the service's
+own."""
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -178,7 +179,7 @@ class Metrics:
         self._watch(lambda: _of_followers(statuses()))
 
     def watch_leases(self, held: Callable[[], Mapping[str, bool]]) -> None:
-        """Show at each scrape which parts this instance does."""
+        """Show at each scrape which parts this instance holds the leases of."""
         self._watch(lambda: _of_leases(held()))
 
     def watch_circuits(self, states: Callable[[], Mapping[str, str]]) -> None:

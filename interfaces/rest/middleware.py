@@ -1,7 +1,7 @@
-"""What every request has: an id, a log line, a count, and a 500 that says nothing of the inside.
+"""What every request gets: an ID, a log line, metrics, and a 500 without details for an unexpected error.
 
-And its answer is no cache's to keep, unless it says otherwise itself: behind a gateway that knows its users
-by a cookie, the address alone does not tell one tenant's answers from another's.
+A response is ``no-store`` unless it has its own ``Cache-Control``: behind a gateway that identifies users by
+a cookie, the responses to different tenants have the same URL.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 UNMATCHED = "unmatched"
 
 CLIENT_GONE = 499
-"""What is counted where a client hangs up before it has sent its body: nobody is there to be answered."""
+"""The status in the metrics if a client disconnects before it has sent its body."""
 
 _CACHE_CONTROL = b"cache-control"
 _NOT_KEPT = (_CACHE_CONTROL, b"no-store")
@@ -103,13 +103,13 @@ class RequestMiddleware:
 
 
 def _request_id(headers: Headers) -> str | None:
-    """The request's own id, if it has one."""
+    """Return the ID that the request has, if it is valid."""
     given = headers.get("x-request-id", "")
     return given if _SANE_REQUEST_ID.fullmatch(given) else None
 
 
 def _correlation(headers: Headers) -> str | None:
-    """The id of what the request belongs to, if it names one."""
+    """Return the correlation ID that the request has, if it is valid."""
     given = headers.get("x-correlation-id", "").strip().lower()
     return given if is_uuid(given) else None
 

@@ -1,7 +1,7 @@
-"""What a request may say: bodies and query strings, in the words of ``openapi.yaml``.
+"""Bodies and query strings of requests, as ``openapi.yaml`` names their members.
 
-A test holds these models and the contract's schemas against each other. Documents that go out have no
-models: they are the projections' own, and tests hold them against the contract directly.
+A test compares these models with the contract's schemas. Responses have no models: they are the projections'
+documents, and tests check them against the contract directly.
 """
 
 from collections.abc import Iterable
@@ -40,19 +40,20 @@ from interfaces.fields import (
 from interfaces.findings import findings
 
 MOST_FAULTS = 100
-"""So many are told of a request."""
+"""How many faults a response lists."""
 
 TaskStatus = Literal["offered", "claimed", "completed", "failed", "revoked"]
 
 
 def field_at(place: Iterable[str | int]) -> str:
-    """The field at a place in a body."""
+    """Return the name of the field at a place in a body."""
     return shortened(".".join(map(str, place))) or "body"
 
 
 def faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
-    """Every fault that was found in what should be a ``model``, without repeating what was sent. Of many the
-    first are told; of so many that to list them would keep everybody waiting, that there are."""
+    """Return the faults of input for a ``model``, without its values. If there are more than ``MOST_FAULTS``,
+    return the first ones and the number of others. If there are so many that listing them would block the
+    event loop, return only that."""
     count = error.error_count()
     if count > 10 * MOST_FAULTS:
         return [Fault("body", f"has more than {10 * MOST_FAULTS} faults, such as unknown members")]
@@ -62,7 +63,7 @@ def faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
 
 
 class ApiModel(BaseModel):
-    """camelCase outside, snake_case inside; nothing unknown and nothing coerced."""
+    """A model with camelCase names in JSON. Unknown members and values of a wrong type are refused."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True, frozen=True)
 
@@ -77,7 +78,7 @@ class StartWorkflowRequest(ApiModel):
 
 
 class RetryRequest(ApiModel):
-    """The body of ``POST /workflows/{workflowId}/retry``; ``from_step`` is a step's type or id."""
+    """The body of ``POST /workflows/{workflowId}/retry``. ``from_step`` is a step's type or ID."""
 
     from_step: Silent[OwnId] = None
     input: Silent[JsonObject] = None
@@ -85,19 +86,19 @@ class RetryRequest(ApiModel):
 
 
 class ReasonRequest(ApiModel):
-    """The body of an order that has to say why."""
+    """The body of a command that requires a reason."""
 
     reason: Reason
 
 
 class OptionalReasonRequest(ApiModel):
-    """The body of an order that may say why."""
+    """The body of a command that may have a reason."""
 
     reason: Silent[Reason] = None
 
 
 class NothingToSayRequest(ApiModel):
-    """The body of an order that needs none."""
+    """The body of a command that has no members."""
 
 
 class CompleteStepRequest(ApiModel):
@@ -107,21 +108,21 @@ class CompleteStepRequest(ApiModel):
 
 
 class SortRange(TypedDict):
-    """The ends of what a query of documents is to find, in the form that they have their times in."""
+    """The bounds of a query of documents, in the form of the times in documents."""
 
     sort_from: str | None
     sort_before: str | None
 
 
 class CreatedWithin(ApiModel):
-    """When something was created; times are in UTC."""
+    """A filter by the time of creation, in UTC."""
 
     created_after: Silent[Instant] = None
     created_before: Silent[Instant] = None
 
     @property
     def sort_range(self) -> SortRange:
-        """The same for a query of documents that are sorted by it."""
+        """The filter for a query of documents that are sorted by their time of creation."""
         after, before = self.created_after, self.created_before
         return SortRange(
             sort_from=None if after is None else timestamp_from(after),
@@ -130,7 +131,7 @@ class CreatedWithin(ApiModel):
 
 
 class BulkFilter(CreatedWithin):
-    """Which workflows a bulk order is for, never just all."""
+    """The filter of a bulk action, with at least one member."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
@@ -162,7 +163,7 @@ class TriggerJobRequest(ApiModel):
 
 
 class ClaimTasksRequest(ApiModel):
-    """The body of ``POST /tasks/claim``; without ``wait_seconds`` it answers at once."""
+    """The body of ``POST /tasks/claim``. Without ``wait_seconds`` the response comes at once."""
 
     queue: QueueName
     worker_id: Id
@@ -200,7 +201,7 @@ class ReleaseTaskRequest(ApiModel):
 
 
 class Query(ApiModel):
-    """A query string. A parameter that is given twice is refused, whatever it says."""
+    """A query string. A parameter that is given twice is refused, even with the same value."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -211,10 +212,10 @@ class Query(ApiModel):
 
     @classmethod
     def read(cls, parameters: Iterable[tuple[str, str]]) -> Self:
-        """The query in ``parameters``, which come decoded and in any order.
+        """Return the query in ``parameters``, which are decoded.
 
         Raises:
-            ValidationError: with every fault; :func:`faults` lists them.
+            ValidationError: they are not valid; :func:`faults` lists the faults.
         """
         values: dict[str, str | list[str]] = {}
         for name, value in parameters:
@@ -223,7 +224,7 @@ class Query(ApiModel):
 
 
 class Paging(Query):
-    """The query of a list without filters, and what all lists have in common."""
+    """The query of a list without filters, and the base of those with filters."""
 
     limit: Limit = 50
     cursor: Silent[Cursor] = None
@@ -245,7 +246,7 @@ class RunFilters(Paging):
 
 
 class PreviewQuery(Query):
-    """The query of ``GET /jobs/{job}/preview``: how many firings, and after which moment, now if silent."""
+    """The query of ``GET /jobs/{job}/preview``: how many firings, and after which moment, by default now."""
 
     count: PreviewCount = 10
     start: Silent[Instant] = Field(default=None, alias="from")
@@ -259,16 +260,16 @@ class TaskFilters(Paging):
 
 
 class WhichVersion(Query):
-    """The query of what is about one version of a definition."""
+    """The query of a route about one version of a definition."""
 
     version: Silent[VersionInQuery] = None
 
 
 class AsOfQuery(Query):
-    """The query of what can be seen as it once was."""
+    """The query of a route that can return an earlier state."""
 
     as_of: Silent[AsOf] = None
 
 
 class NoQuery(Query):
-    """The query of a route that takes none."""
+    """The query of a route that takes no parameters."""

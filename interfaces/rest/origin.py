@@ -1,4 +1,4 @@
-"""From where a browser says that a request comes; whatever another page would like."""
+"""Protection against cross-site requests, by the headers in which a browser names a request's origin."""
 
 from urllib.parse import urlsplit
 
@@ -7,11 +7,11 @@ from starlette.requests import Request
 from interfaces.rest.media_types import media_type
 
 _OF_FORMS = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
-"""What a page may send to another site without the browser asking that site first."""
+"""The media types that a page may send to another site without a CORS preflight; empty for none."""
 
 
 def is_from_here(request: Request) -> bool:
-    """Whether it was sent by a page of ours."""
+    """Return whether a page of this service sent the request."""
     if site := request.headers.get("sec-fetch-site"):
         return site == "same-origin"
     try:
@@ -22,8 +22,8 @@ def is_from_here(request: Request) -> bool:
 
 
 def may_be_forged(request: Request) -> bool:
-    """Whether a page of another origin may have made a browser send a command, with the cookies by which a
-    gateway knows its user: a POST that a form could make. A program says nothing of its origin."""
+    """Return whether a page of another origin may have made a browser send a command, with the cookies by
+    which a gateway identifies its user: a POST that a form could send. Programs send no origin."""
     if request.method != "POST" or media_type(request) not in _OF_FORMS:
         return False
     headers = request.headers

@@ -1,4 +1,4 @@
-"""``/system/parked-messages``: what came in and can never be handled. Of the system tenant's operators."""
+"""``/system/parked-messages``: messages that can never be handled. For operators of the system tenant."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +33,7 @@ class ParkedRoutes:
         self._operators = operators
 
     def routes(self) -> list[Route]:
-        """Every route, with its method."""
+        """Return all routes."""
         return [
             self._route("", self.list, "GET"),
             self._route("/{id}", self.get, "GET"),
@@ -42,13 +42,14 @@ class ParkedRoutes:
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:
-        """The oldest, without what they say."""
+        """Return the oldest messages without their payloads."""
         read_query(request, NoQuery)
         messages, total = await self._parked.oldest()
         return json_response({"parkedMessages": [_shown(each) for each in messages], "total": total})
 
     async def get(self, request: Request, caller: Caller) -> Response:
-        """One, with what it says. Who has looked is in the log, for it may say what is secret."""
+        """Return one message with its payload. The access is logged, because the payload may contain
+        secrets."""
         read_query(request, NoQuery)
         message, body = await self._parked.find(_id(request))
         _noted("parked_message_looked_at", caller)(message)
@@ -58,14 +59,14 @@ class ParkedRoutes:
         )
 
     async def requeue(self, request: Request, caller: Caller) -> Response:
-        """Hand one to the consumer again, and say why or not."""
+        """Send a message to the consumer again. The body may have a reason."""
         body = await read_body(request, OptionalReasonRequest, optional=True)
         why = {} if body.reason is None else {"reason": body.reason}
         note = _noted("parked_message_requeued", caller, **why)
         return json_response(_shown(await self._parked.requeue(_id(request), note)))
 
     async def discard(self, request: Request, caller: Caller) -> Response:
-        """Do away with one, and say why."""
+        """Delete a message. The body has the reason."""
         body = await read_body(request, ReasonRequest)
         note = _noted("parked_message_discarded", caller, reason=body.reason)
         return json_response(_shown(await self._parked.discard(_id(request), note)))
@@ -76,7 +77,7 @@ class ParkedRoutes:
 
 
 def _noted(event: str, caller: Caller, **why: str) -> Callable[[ParkedMessage], None]:
-    """Tells the log who does what with which message."""
+    """Return a function that logs who does something with a message."""
 
     def note(message: ParkedMessage) -> None:
         log.warning(event, person=caller.actor, parked_id=message.id, of=message.message_id, **why)

@@ -1,4 +1,4 @@
-"""Places of those who wait for something to happen. No tenant has more than half of them."""
+"""Limits how many requests may wait for something to happen. No tenant has more than half of the places."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from interfaces.rest.errors import overloaded
 
 WAITING_TO_A_PLACE = 4
-"""How many requests may wait for something to happen, to each that may be answered at a time: one that waits
-costs its connection and a few kilobytes, and no turn at a store."""
+"""How many requests may wait for something to happen, for each one that may be answered at once. A waiting
+request costs its connection and a few kilobytes, and does not use a store."""
 
 
 class WaitingPlaces:
-    """``most`` of them."""
+    """A number of places for waiting requests, ``most`` in all."""
 
     def __init__(self, most: int) -> None:
         self._left = most
@@ -21,10 +21,10 @@ class WaitingPlaces:
 
     @contextmanager
     def taken(self, tenant: str) -> Iterator[None]:
-        """Wait in one, for a tenant.
+        """Occupy a place for a tenant.
 
         Raises:
-            ApiError: 503, there is none left, or none for this tenant.
+            ApiError: 503, no place is left, in all or for this tenant.
         """
         if not self._left or self._taken[tenant] >= self._share:
             raise overloaded()

@@ -1,4 +1,4 @@
-"""``/system/settings``: what the platform's operators ask of the process that answers: by what it works."""
+"""``/system/settings``: the effective settings of the process that responds, for the platform's operators."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,8 +16,8 @@ from interfaces.rest.system_tenant import for_system_operators
 
 
 class PlatformRoutes:
-    """The route; ``settings`` are those that may be shown, ``sources`` where each of them comes from, and
-    ``versions`` those of what is at work."""
+    """The route of the settings: ``settings`` without secrets, ``sources`` where each value comes from, and
+    ``versions`` of the service and what it runs on."""
 
     def __init__(
         self,
@@ -35,12 +35,12 @@ class PlatformRoutes:
         self._versions = versions
 
     def routes(self) -> list[Route]:
-        """Every route, with its method."""
+        """Return the route."""
         guarded = for_system_operators(self.settings, self._operators)
         return [self._service.route("/api/v1/system/settings", guarded, "GET", reads=())]
 
     async def settings(self, request: Request, caller: Caller) -> Response:
-        """The effective ones, without secrets, where each comes from, and the versions."""
+        """Return the effective settings without secrets, their sources, and the versions."""
         read_query(request, NoQuery)
         shown = {"settings": self._settings, "sources": self._sources, "versions": self._versions}
         return json_response(shown)

@@ -1,4 +1,5 @@
-"""``/workflows/{workflowId}/progress``: how far a workflow is, and how much longer it may take."""
+"""``/workflows/{workflowId}/progress``: how much of a workflow has ended, and the estimated remaining
+time."""
 
 from datetime import datetime, timedelta
 from statistics import median
@@ -37,12 +38,12 @@ class ProgressRoutes:
         self._past_runs = PastRuns(service.documents, workflows.container)
 
     def routes(self) -> list[Route]:
-        """Every route, with its method."""
+        """Return the route."""
         reads = [self._workflows.container, self._steps.container]
         return [self._service.route(ROUTE, self.get, "GET", reads=reads, made_by=ChildWorkflows.name)]
 
     async def get(self, request: Request, caller: Caller) -> Response:
-        """How far the workflow is now."""
+        """Return the workflow's progress."""
         read_query(request, NoQuery)
         workflow_id = request.path_params["workflowId"]
         body, version = await self._service.body_of(
@@ -69,9 +70,9 @@ class ProgressRoutes:
 class PastRuns:
     """How long a tenant's workflows of a version of a definition take from their start to their completion.
 
-    It is the median of those of that version among the last ``LOOKED_AT`` that completed, without those that
-    were retried, whose time is that of whoever retried them; none where they are fewer than ``FEWEST``. It is
-    asked for once a minute at most.
+    It is the median of the runs of that version among the last ``LOOKED_AT`` completed runs of the
+    definition. Retried runs do not count, because their duration depends on when they were retried. With
+    fewer than ``FEWEST`` runs there is no estimate. An estimate is kept for ``KEPT_SECONDS``.
     """
 
     LOOKED_AT = 20
@@ -85,7 +86,7 @@ class PastRuns:
         self._known = SingleFlightCache(self._look, seconds=self.KEPT_SECONDS, most=self.MOST_KEPT)
 
     async def typical(self, tenant: str, definition: str, version: int) -> timedelta | None:
-        """What may be expected, if there is anything to expect it by."""
+        """Return the typical duration, or None if too few runs are known."""
         return await self._known.get((tenant, definition, version))
 
     async def _look(self, asked: tuple[str, str, int]) -> timedelta | None:
@@ -102,7 +103,7 @@ class PastRuns:
 
 
 def was_never_retried(workflow: Json) -> bool:
-    """Whether a workflow is in its first execution."""
+    """Return whether a workflow is in its first execution."""
     return bool(workflow["executionId"] == execution_id_of(workflow["workflowId"], 1))
 
 

@@ -1,6 +1,6 @@
-"""Requests at the edge: bodies, query strings and conditions, checked before anything is done.
+"""Reading and checking of requests: bodies, query strings and conditions.
 
-Every fault of a request is told at once, each with the name of its field.
+All faults of a request are reported together, each with the name of its field.
 """
 
 import re
@@ -29,18 +29,18 @@ Q = TypeVar("Q", bound=Query)
 MAX_BODY_BYTES = 1024 * 1024
 
 MAX_CONTAINERS = 50_000
-"""Objects and arrays in a body: each takes some hundred bytes once it is decoded, however short it is."""
+"""How many objects and arrays a body may have: each takes some hundred bytes when decoded, even if empty."""
 
 _TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _ETAG = re.compile(r'"(0|[1-9][0-9]{0,8})"')
 
 
 async def read_body(request: Request, model: type[M], *, optional: bool = False) -> M:
-    """The JSON body of a command as a model, beside no query string; an ``optional`` one may be missing
-    altogether. Where another is, that is told of each field that it has to have.
+    """Return the JSON body of a command as a model, and check that there is no query string. An ``optional``
+    body may be missing; if another is missing, each of its required fields is a fault.
 
     Raises:
-        ApiError: 413, 415; or 400, with the faults of all that came.
+        ApiError: 413 or 415; or 400, with the faults of the headers, the query string and the body.
     """
     found = head_faults(request, NoQuery)
     try:
@@ -75,10 +75,10 @@ def _nothing_as(model: type[M], *, optional: bool) -> M:
 
 
 def json_object(raw: bytes, field: Callable[[Iterable[str | int]], str] = field_at) -> dict[str, Any]:
-    """The JSON object in a body; ``field`` tells how a place in it is written.
+    """Return the JSON object in a body. ``field`` returns the name of a place in it.
 
     Raises:
-        ApiError: 400.
+        ApiError: 400, the body is not a JSON object, has too many containers, or repeats a name.
     """
     if _containers_in(raw) > MAX_CONTAINERS:
         raise Invalid([Fault("body", f"must have at most {MAX_CONTAINERS} objects and arrays")])
@@ -94,7 +94,7 @@ def json_object(raw: bytes, field: Callable[[Iterable[str | int]], str] = field_
 
 
 def _containers_in(raw: bytes) -> int:
-    """Those that open; brackets within texts are not looked for unless there are many."""
+    """Return the number of opening brackets. Those within strings count too, unless there are too many."""
     count = raw.count(b"[") + raw.count(b"{")
     if count <= MAX_CONTAINERS:
         return count
@@ -103,10 +103,10 @@ def _containers_in(raw: bytes) -> int:
 
 
 def read_query(request: Request, model: type[Q]) -> Q:
-    """The query string as a model; unknown and repeated parameters are faults.
+    """Return the query string as a model. Unknown and repeated parameters are faults.
 
     Raises:
-        ApiError: 400.
+        ApiError: 400, it is not valid.
     """
     try:
         return model.read(request.query_params.multi_items())
@@ -115,10 +115,10 @@ def read_query(request: Request, model: type[Q]) -> Q:
 
 
 def read_head(request: Request, model: type[Q]) -> Q:
-    """The query string of a command that has no body.
+    """Return the query string of a command that has no body.
 
     Raises:
-        ApiError: 400, with the faults of its ``Idempotency-Key`` too.
+        ApiError: 400, with the faults of the query string and of the ``Idempotency-Key``.
     """
     if found := head_faults(request, model):
         raise Invalid(found)
@@ -126,7 +126,7 @@ def read_head(request: Request, model: type[Q]) -> Q:
 
 
 def head_faults(request: Request, model: type[Query]) -> list[Fault]:
-    """What is wrong with a command before its body: its query string, and its ``Idempotency-Key``."""
+    """Return the faults of a command's query string and ``Idempotency-Key``."""
     found: list[Fault] = []
     for check in (partial(read_query, request, model), partial(idempotency_key, request)):
         try:
@@ -137,17 +137,18 @@ def head_faults(request: Request, model: type[Query]) -> list[Fault]:
 
 
 def beside(found: Sequence[Fault], refusal: ApiError) -> ApiError:
-    """What is told of faults before the body and of its own; where it cannot be read, of those before it."""
+    """Return the refusal of a body together with the faults that were ``found`` before. If the body has the
+    wrong media type, only those faults are returned."""
     if isinstance(refusal, Invalid):
         return Invalid([*found, *refusal.faults])
     return Invalid(found) if found and refusal.status == 415 else refusal
 
 
 def expected_version(request: Request) -> int | None:
-    """The version that ``If-Match`` demands; none without the header or with ``*``.
+    """Return the version in ``If-Match``, or None without the header or with ``*``.
 
     Raises:
-        VersionMismatch: it is no tag of ours, and so of no version.
+        VersionMismatch: it is not an ``ETag`` of this service, so it matches no version.
     """
     given = request.headers.get("if-match")
     if given is None or given.strip() == "*":
@@ -159,10 +160,11 @@ def expected_version(request: Request) -> int | None:
 
 
 def refuse_version(request: Request) -> None:
-    """``If-Match`` on a command that is about nothing with a version: who sends it believes it was checked.
+    """Refuse ``If-Match`` on a command that has no version to compare with: the caller would believe that it
+    was checked.
 
     Raises:
-        ApiError: 400, there is one, and not ``*``.
+        ApiError: 400, the header is given and is not ``*``.
     """
     if request.headers.get("if-match", "*").strip() != "*":
         why = "is not supported here: what this command is about has no version yet, or is several things"
@@ -170,12 +172,12 @@ def refuse_version(request: Request) -> None:
 
 
 def caused_by(request: Request, caller: Caller) -> Metadata:
-    """What a command out of this request is traced back to; call it once the body has been read.
+    """Return the metadata of the request's command. Call this after the body has been read.
 
-    Under an ``Idempotency-Key`` the command has the same id whenever the request comes.
+    With an ``Idempotency-Key``, repeated requests have the same command ID.
 
     Raises:
-        ApiError: 400, the key is of no use.
+        ApiError: 400, the key is not valid.
     """
     return Metadata(
         tenant=caller.tenant,
@@ -187,17 +189,16 @@ def caused_by(request: Request, caller: Caller) -> Metadata:
 
 
 def names_no_correlation(request: Request) -> bool:
-    """Whether the request says nothing of what it belongs to; the id that it was given is then its own."""
+    """Return whether the request came without a correlation ID, and so has a generated one."""
     return not request.state.names_correlation
 
 
 def order_in(request: Request, caller: Caller) -> dict[str, Any]:
-    """What every command out of this request carries that is about a thing that there is; call it once the
-    body has been read.
+    """Return the fields of every command on an existing resource. Call this after the body has been read.
 
     Raises:
-        ApiError: 400, the key is of no use.
-        VersionMismatch: ``If-Match`` is of no version.
+        ApiError: 400, the ``Idempotency-Key`` is not valid.
+        VersionMismatch: ``If-Match`` is not an ``ETag`` of this service.
     """
     return {
         "meta": caused_by(request, caller),
@@ -207,10 +208,10 @@ def order_in(request: Request, caller: Caller) -> dict[str, Any]:
 
 
 async def raw_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
-    """The body, of at most so many bytes.
+    """Return the body, of at most ``most`` bytes.
 
     Raises:
-        ApiError: 413.
+        ApiError: 413, it is larger.
     """
     too_large = ApiError(413, "PAYLOAD_TOO_LARGE", f"the body must be at most {most} bytes")
     length = request.headers.get("content-length", "0")

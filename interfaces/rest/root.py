@@ -1,4 +1,4 @@
-"""At the root: is it alive, is it ready, how does it fare."""
+"""``/health``, ``/ready`` and the metrics."""
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,14 +23,14 @@ CHECK_TIMEOUT_SECONDS = 3.0
 
 
 class Check(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The state of something that the service stands on; ``off`` is by configuration."""
+    """The state of something that the service depends on. ``off`` means turned off by configuration."""
 
     status: Literal["up", "down", "off"]
     detail: str | None = None
 
 
 class RootRoutes:
-    """The routes that need no tenant."""
+    """The routes that need no tenant. ``metrics_token`` is the bearer token for the metrics, if any."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class RootRoutes:
         self._metrics_token = metrics_token
 
     def routes(self) -> list[Route]:
-        """Every route, with its method."""
+        """Return all routes."""
         return [
             Route("/health", self.health, methods=["GET"]),
             Route("/ready", self.ready, methods=["GET"]),
@@ -62,7 +62,7 @@ class RootRoutes:
         ]
 
     async def health(self, request: Request) -> Response:
-        """The process lives."""
+        """Respond that the process is running."""
         return json_response(
             {
                 "status": "ok",
@@ -73,7 +73,7 @@ class RootRoutes:
         )
 
     async def ready(self, request: Request) -> Response:
-        """Whether all that is configured is there."""
+        """Return the state of everything that is configured; 503 if something is unavailable."""
         checks: dict[str, Any] = {name: await _checked(check) for name, check in self._checks.items()}
         is_ready = all(check.status != "down" for check in checks.values())
         checks["followers"] = [_shown(status) for status in self._followers()]
@@ -83,7 +83,7 @@ class RootRoutes:
         )
 
     async def metrics(self, request: Request) -> Response:
-        """Prometheus' text format, behind the configured token if there is one."""
+        """Return the metrics in Prometheus' text format, if the token is right or none is configured."""
         if self._metrics_token is not None:
             given = bearer_token(request.headers.get("authorization", ""))
             if given is None or not hmac.compare_digest(given.encode(), self._metrics_token.encode()):

@@ -1,6 +1,6 @@
-"""Starlette's router, with the routes found by a walk along the path's segments.
+"""Starlette's router, except that a route is found by the path's segments.
 
-The stock one tries the pattern of each route in turn, which costs as much as the rest of a short request.
+Starlette's own tries the pattern of each route in turn, which costs as much as the rest of a short request.
 """
 
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 _ANY = None
-"""Stands for a name among the literal segments."""
+"""The key of a ``{name}`` among the literal segments."""
 
 
 class PreparedRouter(Router):
-    """Routes whose paths are literal segments and ``{names}``, each a whole segment; the last may be a
-    ``{name:path}``, which takes whatever comes.
+    """Routes whose paths consist of literal segments and ``{names}``. The last segment may be a
+    ``{name:path}``, which matches the rest of the path.
 
-    Where a literal segment and a name stand at the same place, the literal one is taken.
+    A literal segment takes precedence over a name.
     """
 
     def __init__(self, routes: Iterable[Route]) -> None:
@@ -28,10 +28,10 @@ class PreparedRouter(Router):
             self._root.add(route)
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request to its route.
+        """Pass a request to its route.
 
         Raises:
-            HTTPException: 404, or 405 with the methods that the path has.
+            HTTPException: 404, or 405 with the methods of the path in ``Allow``.
         """
         if scope["type"] != "http":
             await super().app(scope, receive, send)
@@ -49,14 +49,14 @@ class PreparedRouter(Router):
 
 
 class _Node:
-    """A place in the tree of paths."""
+    """A node in the tree of paths."""
 
     __slots__ = ("children", "rest", "routes")
 
     def __init__(self) -> None:
         self.children: dict[str | None, _Node] = {}
         self.rest: _Node | None = None
-        """Where a name takes all that is left of a path."""
+        """The node of a ``{name:path}``."""
         self.routes: dict[str, Route] = {}
 
     def add(self, route: Route) -> None:
@@ -70,7 +70,7 @@ class _Node:
         node.routes.update(dict.fromkeys(route.methods or (), route))
 
     def find(self, path: str) -> "tuple[_Node | None, list[str]]":
-        """The place of a path, and the values of its names from left to right."""
+        """Return the node of a path, or None, and the values of its names from left to right."""
         node: _Node | None = self
         values: list[str] = []
         segments = path.split("/")

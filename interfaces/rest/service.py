@@ -1,4 +1,4 @@
-"""What the routes work with: the door for commands, the documents for queries, and who calls."""
+"""What all routes share: admission of requests, dispatch of commands, and queries of documents."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ from projections.projection import Projection, ProjectionGap
 Endpoint = Callable[[Request, Caller], Awaitable[Response]]
 
 Shown = Callable[[Sequence[Document]], Awaitable[Sequence[bytes]]]
-"""What is told of the documents of a page, in their order."""
+"""Returns the bodies to show for the documents of a page, in their order."""
 
 _VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 
 
 class Named(Protocol):
-    """What a query reads, under the name of its follower."""
+    """Something that a query reads, under the name of its follower."""
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ class Named(Protocol):
 
 
 class Service:
-    """Handed to every group of routes."""
+    """Passed to every group of routes. It answers ``max_requests`` at once."""
 
     def __init__(
         self,
@@ -87,12 +87,13 @@ class Service:
         made_by: str | None = None,
         versioned: bool = False,
     ) -> Route:
-        """A route that knows its caller before its endpoint runs, and turns away what is too much at once.
+        """Return a route that authenticates the caller before its endpoint runs, and refuses requests beyond
+        the limit.
 
-        A query waits for ``X-Min-Position``: ``reads`` are the containers that it reads, or the audit index;
-        any container if that is not said, none if it reads the log itself. Where there is nothing, it waits
-        as well for the policy that such a thing may be ``made_by``. A command whose endpoint heeds
-        ``If-Match`` is ``versioned``; any other refuses it.
+        A query waits for ``X-Min-Position``. ``reads`` are the containers that it reads, or the audit index:
+        None means any container, and an empty list the log itself, which needs no waiting. If the resource
+        does not exist, the query also waits for ``made_by``, the policy that may create it. A ``versioned``
+        command heeds ``If-Match``; any other command refuses it.
         """
         fresh = made = None
         if method == "GET":
@@ -104,11 +105,11 @@ class Service:
         return Route(path, _Answering(self._door, endpoint, fresh, made, heeds_if_match), methods=[method])
 
     async def ordered(self, command: Command) -> Committed:
-        """What became of a command about a thing that there is; the request's line in the log tells what that
-        belongs to, where the request names nothing itself.
+        """Dispatch a command about an existing resource, and return the result. If the request has no
+        correlation ID, its log line gets that of the resource.
 
         Raises:
-            Refusal, Failure: as the command's handler says.
+            Refusal, Failure: as the command's handler raises them.
         """
         committed = await self.dispatch(command)
         if command.names_no_correlation:
@@ -117,17 +118,17 @@ class Service:
 
     @contextmanager
     def outside(self, tenant: str) -> Iterator[None]:
-        """Where a request waits for something to happen: its place among those that are answered is free.
+        """Do not count a request among those that are answered while it waits for something to happen.
 
         Raises:
-            ApiError: 503, too many wait already, or too many of this tenant.
+            ApiError: 503, too many requests wait already, in all or of this tenant.
         """
         with self._door.outside(tenant):
             yield
 
     async def head(self, caller: Caller) -> str | None:
-        """Where the caller's log stands after several commands; none where the store has gone meanwhile: what
-        came of them is told all the same."""
+        """Return the position of the caller's log after several commands, or None if the store is unavailable
+        by then: the outcomes are returned all the same."""
         try:
             return await self.store.head(self.store.partition_of(caller.tenant))
         except Failure as failure:
@@ -144,10 +145,11 @@ class Service:
         missing: NotFound,
         as_of: AsOf | None = None,
     ) -> Response:
-        """One document of the caller's tenant, with its version as the tag: as it is, or as it once was.
+        """Return one document of the caller's tenant with its version as ``ETag``, as it is now or was at
+        ``as_of``.
 
         Raises:
-            NotFound: ``missing``, where this tenant has no such thing, or had none then.
+            NotFound: ``missing``, if this tenant has no such document, or had none then.
         """
         body, version = await self.body_of(
             projection, caller, id, stream=stream, missing=missing, as_of=as_of
@@ -164,13 +166,13 @@ class Service:
         missing: NotFound,
         as_of: AsOf | None = None,
     ) -> tuple[bytes, int]:
-        """One document of the caller's tenant, and its version.
+        """Return one document of the caller's tenant, and its version.
 
-        A document that the projection has not written yet is folded from its stream, so that what was
-        just made can be read at once.
+        A document that the projection has not written yet is folded from its stream, so that a new resource
+        can be read at once.
 
         Raises:
-            NotFound: ``missing``, where this tenant has no such thing, or had none then.
+            NotFound: ``missing``, if this tenant has no such document, or had none then.
         """
         if not is_uuid(id):
             raise missing
@@ -190,10 +192,10 @@ class Service:
     async def require(
         self, container: Container, caller: Caller, id: str, *, stream: str, missing: NotFound
     ) -> None:
-        """Check that the caller's tenant has such a thing.
+        """Check that the caller's tenant has a document, or a stream that leads to one.
 
         Raises:
-            NotFound: ``missing``, where it has not.
+            NotFound: ``missing``, if it has not.
         """
         if not is_uuid(id):
             raise missing
@@ -220,7 +222,8 @@ class Service:
         sort_before: str | None = None,
         shown: Shown | None = None,
     ) -> Response:
-        """A page of the caller's tenant's documents, the newest first, as they are or are ``shown``."""
+        """Return a page of the caller's tenant's documents, newest first, as stored or as ``shown`` returns
+        them."""
         after = place_after(request, paging, 2)
         page = await self.documents.query(
             container,
@@ -246,10 +249,10 @@ class Service:
     async def history(
         self, request: Request, id: str, stream: str, paging: Paging, missing: NotFound
     ) -> Response:
-        """A page of the audit trail of a thing that has a UUID, the newest event first.
+        """Return a page of the audit trail of a resource that has a UUID, newest event first.
 
         Raises:
-            NotFound: ``missing``, where there is no such stream.
+            NotFound: ``missing``, if there is no such stream.
         """
         if not is_uuid(id):
             before_version(request, paging)
@@ -259,10 +262,10 @@ class Service:
     async def history_of(
         self, request: Request, stream: str, paging: Paging, missing: NotFound | None = None
     ) -> Response:
-        """A page of a stream's audit trail, the newest event first.
+        """Return a page of a stream's audit trail, newest event first.
 
         Raises:
-            NotFound: ``missing``, where there is no such stream; without it, it is as good as an empty one.
+            NotFound: ``missing``, if there is no such stream. If it is None, the page is empty then.
         """
         before = before_version(request, paging)
         events, total = await self.store.history(stream, before=before, limit=paging.limit)
@@ -274,7 +277,8 @@ class Service:
 
 
 class _Door:
-    """Who may come in: those who are known, and so many at once."""
+    """Admits requests: authenticates their callers, and limits how many are answered at once to
+    ``places``."""
 
     def __init__(self, authenticate: Authenticator, places: int) -> None:
         self.authenticate = authenticate
@@ -285,7 +289,8 @@ class _Door:
 
     @contextmanager
     def outside(self, tenant: str) -> Iterator[None]:
-        """Give the place back meanwhile. Who comes in again is let in first, even if it gets crowded."""
+        """Give the request's place back meanwhile. Afterwards it continues at once, even if that exceeds the
+        limit."""
         with self._waiting.taken(tenant):
             self.places += 1
             try:
@@ -295,7 +300,8 @@ class _Door:
 
 
 class _Answering:
-    """An endpoint as an ASGI application. Starlette would wrap a function in a second set of handlers."""
+    """An endpoint as an ASGI application. Starlette would wrap a function in another set of error
+    handlers."""
 
     def __init__(
         self,
@@ -334,7 +340,7 @@ class _Answering:
         await response(scope, receive, send)
 
     async def _found(self, request: Request, caller: Caller) -> Response | None:
-        """The answer, unless there is nothing there."""
+        """Return the response, or None if it is 404."""
         try:
             return await self._answer(request, caller)
         except (NotFound, ApiError) as missing:
@@ -365,10 +371,10 @@ def _is_missing(error: NotFound | ApiError) -> bool:
 
 
 def before_version(request: Request, paging: Paging) -> int | None:
-    """Below which version a page of a stream's events begins; none for the first.
+    """Return the version below which a page of a stream's events begins, or None for the first page.
 
     Raises:
-        ApiError: 400, the cursor is none of this list.
+        ApiError: 400, the cursor is not one of this list.
     """
     place = place_after(request, paging, 1)
     if place and not _VERSION.fullmatch(place[0]):
@@ -377,5 +383,5 @@ def before_version(request: Request, paging: Paging) -> int | None:
 
 
 def command_headers(version: int, position: str) -> dict[str, Any]:
-    """The headers of a command's answer: the aggregate's version, and where the log stands."""
+    """Return the headers of a command's response: the aggregate's version and the position of the log."""
     return {"ETag": etag(version), "X-Position": position}

@@ -1,7 +1,7 @@
-"""``/workflows/{workflowId}/stream``: each change of a workflow as a server-sent event, from any of them on.
+"""``/workflows/{workflowId}/stream``: each change of a workflow as a server-sent event.
 
-A change is an event of the workflow's stream in the audit trail's form; its id is its version. So a client
-that was cut off goes on after ``Last-Event-ID``, on whichever instance, without a gap or a double.
+A change is an event of the workflow's stream in the audit trail's form, and its ID is its version. So a
+client that was disconnected continues after ``Last-Event-ID``, on any instance, without gaps or duplicates.
 """
 
 import re
@@ -41,7 +41,7 @@ from projections.workflows import Ending
 ROUTE = "/api/v1/workflows/{workflowId}/stream"
 
 PAGE = 50
-"""Events that are read at a time, and held while the client takes them."""
+"""How many events are read at once, and kept in memory while the client receives them."""
 
 _VERSION = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 
@@ -57,11 +57,12 @@ class StreamRoutes:
         self._streams = streams
 
     def routes(self) -> list[Route]:
-        """Every route, with its method."""
+        """Return the route."""
         return [self._service.route(ROUTE, self.get, "GET", reads=[], made_by=ChildWorkflows.name)]
 
     async def get(self, request: Request, caller: Caller) -> Response:
-        """The changes after ``Last-Event-ID``, those to come as they come; 204 once there will be none."""
+        """Send the changes after ``Last-Event-ID``, and new ones as they happen. Return 204 if a client
+        reconnects after the last change of a workflow that has ended."""
         read_query(request, NoQuery)
         given = request.headers.get("last-event-id")
         if given is not None and not _VERSION.fullmatch(given):
@@ -84,7 +85,7 @@ class StreamRoutes:
 
 
 class _Changes:
-    """A workflow's changes from one on, read as they are taken."""
+    """A workflow's changes after a version, read as they are requested."""
 
     def __init__(self, store: EventStore, stream: str, after: int) -> None:
         self.stream = stream
@@ -93,7 +94,7 @@ class _Changes:
         self._ended: bool | None = None
 
     async def next(self) -> tuple[Recorded, ...]:
-        """Some more; none if there are none now."""
+        """Return the next changes, or nothing if there are none yet."""
         events = (await self._store.read_stream(self.stream, after=self._after, limit=PAGE)).events
         for recorded in events:
             self._ended = _ended_by(recorded.event, self._ended)
@@ -102,7 +103,7 @@ class _Changes:
         return events
 
     async def has_ended(self) -> bool:
-        """Whether the workflow has ended, and there is no change that was not taken."""
+        """Return whether the workflow has ended and all changes were returned."""
         if self._ended is None:
             past = await self._store.present(self.stream, workflow.evolve)
             if past.version != self._after:
@@ -113,7 +114,7 @@ class _Changes:
 
 
 class _ChangesResponse(Response):
-    """Sends the changes until the workflow has ended, the client is gone, or it is told to stop."""
+    """Sends the changes until the workflow has ended, the client has disconnected, or the service stops."""
 
     def __init__(self, changes: _Changes, tenant: str, watches: Watches, streams: EventStreams) -> None:
         super().__init__()
@@ -123,10 +124,10 @@ class _ChangesResponse(Response):
         self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send them.
+        """Send the changes.
 
         Raises:
-            ApiError: there are too many streams.
+            ApiError: 429 or 503, there are too many streams.
         """
         with self._watches.of(self._changes.stream) as watch:
 

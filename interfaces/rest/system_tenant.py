@@ -1,4 +1,4 @@
-"""Routes of what belongs to the platform itself, and so to the system tenant."""
+"""Guards of the routes that belong to the platform itself, and so to the system tenant."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,10 +10,7 @@ from interfaces.rest.service import Endpoint
 
 
 def for_the_system_tenant(endpoint: Endpoint) -> Endpoint:
-    """The endpoint, for the system tenant's callers alone.
-
-    To the others it raises ApiError: 403.
-    """
+    """Return the endpoint for callers of the system tenant only. For others it raises an ApiError (403)."""
 
     async def guarded(request: Request, caller: Caller) -> Response:
         if caller.tenant != SYSTEM_TENANT:
@@ -25,10 +22,7 @@ def for_the_system_tenant(endpoint: Endpoint) -> Endpoint:
 
 
 def for_system_operators(endpoint: Endpoint, operators: Operators) -> Endpoint:
-    """The endpoint, for those of the system tenant's callers who are operators.
-
-    To the others it raises ApiError: 403.
-    """
+    """Return the endpoint for operators of the system tenant only. For others it raises an ApiError (403)."""
 
     async def guarded(request: Request, caller: Caller) -> Response:
         if not operators.has(caller):

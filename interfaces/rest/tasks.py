@@ -1,4 +1,4 @@
-"""``/tasks``: work for workers outside, under leases."""
+"""``/tasks``: work that external workers do under leases."""
 
 import asyncio
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ class TaskRoutes:
         self._claims = claims
 
     def routes(self) -> list[Route]:
-        """Every route, with its method."""
+        """Return all routes."""
         route = self._service.route
         return [
             route(PREFIX, self.list, "GET"),
@@ -62,7 +62,7 @@ class TaskRoutes:
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:
-        """Tasks of the tenant, the newest first."""
+        """Return the tenant's tasks, newest first."""
         filters = read_query(request, TaskFilters)
         return await self._service.page(
             request,
@@ -74,7 +74,7 @@ class TaskRoutes:
         )
 
     async def get(self, request: Request, caller: Caller) -> Response:
-        """One task."""
+        """Return one task."""
         read_query(request, NoQuery)
         task_id = request.path_params["taskId"]
         return await self._service.document(
@@ -86,13 +86,13 @@ class TaskRoutes:
         )
 
     async def events(self, request: Request, caller: Caller) -> Response:
-        """The task's audit trail."""
+        """Return the task's audit trail."""
         paging, task_id = read_query(request, Paging), request.path_params["taskId"]
         stream = task_stream(caller.tenant, task_id.lower())
         return await self._service.history(request, task_id, stream, paging, _missing(task_id))
 
     async def claim(self, request: Request, caller: Caller) -> Response:
-        """Give a worker up to so many tasks, waiting for the first if it says so."""
+        """Give tasks to a worker, up to ``max``. With ``waitSeconds``, wait for the first one."""
         body = await read_body(request, ClaimTasksRequest)
         wanted = Wanted(
             meta=caused_by(request, caller),
@@ -115,7 +115,7 @@ class TaskRoutes:
         )
 
     async def heartbeat(self, request: Request, caller: Caller) -> Response:
-        """Keep a task for longer."""
+        """Extend a task's lease."""
         body = await read_body(request, HeartbeatTaskRequest)
         return await self._answer(
             ExtendTaskLease(
@@ -127,7 +127,7 @@ class TaskRoutes:
         )
 
     async def complete(self, request: Request, caller: Caller) -> Response:
-        """Take the worker's result."""
+        """Take a worker's result."""
         body = await read_body(request, CompleteTaskRequest)
         return await self._answer(
             CompleteTask(
@@ -139,7 +139,7 @@ class TaskRoutes:
         )
 
     async def fail(self, request: Request, caller: Caller) -> Response:
-        """Take the worker's report that it could not do it."""
+        """Take a worker's report that it could not do a task."""
         body = await read_body(request, FailTaskRequest)
         return await self._answer(
             FailTask(
@@ -152,7 +152,7 @@ class TaskRoutes:
         )
 
     async def release(self, request: Request, caller: Caller) -> Response:
-        """Give a task back to its queue."""
+        """Return a task to its queue."""
         body = await read_body(request, ReleaseTaskRequest)
         return await self._answer(
             ReleaseTask(
@@ -163,7 +163,8 @@ class TaskRoutes:
         )
 
     async def _claim_or_wait(self, request: Request, wanted: Wanted, seconds: float) -> Sequence[Claimed]:
-        """Nobody who has hung up is given a task: it would wait for the end of the lease."""
+        """Claim tasks, or wait for them. A client that disconnects gets no task, because the task would be
+        blocked until the end of its lease."""
         decoded_body(request).leave()
         with self._claims.ear(wanted) as ear:
             watching = asyncio.create_task(_leave_when_gone(request, ear))
@@ -190,7 +191,7 @@ class TaskRoutes:
 
 
 async def _leave_when_gone(request: Request, ear: Ear) -> None:
-    """The body has been read: the next that comes is that the client has closed the connection."""
+    """End the waiting when the client disconnects. The body has been read, so nothing else can arrive."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
     ear.leave()

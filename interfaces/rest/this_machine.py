@@ -1,7 +1,8 @@
-"""Names of this machine, and a guard for a service that believes whoever is on it.
+"""A guard for a service that trusts every program on its machine.
 
-A page whose name has come to mean this machine (DNS rebinding) is of the service's own origin for a browser:
-it may send any header and read every answer. Its requests still name its own host.
+By DNS rebinding, the name of a web page can resolve to this machine. The browser then treats the page and the
+service as one origin: the page may send any header and read every response. Its requests still have its own
+name as ``Host``.
 """
 
 import ipaddress
@@ -14,11 +15,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from interfaces.rest.errors import ApiError, on_api_error
 
 _HOST = re.compile(r"(?:\[(?P<in_brackets>[^\]]*)\]|(?P<plain>[^:\[\]]*))(?::[0-9]*)?")
-"""RFC 9110, 7.2: a name or an address, IPv6 in brackets, and perhaps a port."""
+"""RFC 9110, 7.2: a name or an address (IPv6 in brackets) and an optional port."""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address: 127.0.0.0/8, ::1, localhost (api.md, "modes")."""
+    """Return whether only this machine can reach an address: 127.0.0.0/8, ::1, localhost (api.md,
+    "modes")."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -27,20 +29,20 @@ def is_loopback(host: str) -> bool:
 
 
 def names_this_machine(headers: Headers) -> bool:
-    """Whether a request came by a name of this machine, at any port; it says one name, or it did not."""
+    """Return whether a request has exactly one ``Host``, and it is this machine, at any port."""
     given = headers.getlist("host")
     found = _HOST.fullmatch(given[0]) if len(given) == 1 else None
     return found is not None and is_loopback(found["in_brackets"] or found["plain"] or "")
 
 
 class ThisMachineOnly:
-    """Answers 421 to what came by another name, whatever was asked for, and to nobody as a page."""
+    """Responds with 421 to every request that names another host, always as JSON."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request, or refuse it."""
+        """Pass on one request, or refuse it."""
         if scope["type"] != "http" or names_this_machine(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""What people order of a workflow or of a step: cancel, pause, resume, skip, try again, complete."""
+"""Commands on a workflow or one of its steps: cancel, pause, resume, skip, retry, complete."""
 
 from collections.abc import Awaitable, Callable
 
@@ -34,7 +34,7 @@ Order = Callable[[Request, Caller, str], Awaitable[Command]]
 
 
 class WorkflowOrderRoutes:
-    """The routes that answer with the workflow as the order has left it."""
+    """The routes of these commands, which return the workflow as it is afterwards."""
 
     def __init__(self, service: Service, workflows: Workflows, operators: Operators) -> None:
         self._service = service
@@ -42,7 +42,7 @@ class WorkflowOrderRoutes:
         self._operators = operators
 
     def routes(self) -> list[Route]:
-        """Every route, with its method."""
+        """Return all routes."""
         orders: dict[str, Order] = {
             f"{_WORKFLOW}/cancel": self._cancel,
             f"{_WORKFLOW}/pause": _pause,
@@ -106,7 +106,12 @@ class WorkflowOrderRoutes:
         )
 
     async def _step_id(self, request: Request, caller: Caller, workflow_id: str) -> str:
-        """The id in the path; where it is a step's name instead, that is told with the step's id."""
+        """Return the step's ID in the path.
+
+        Raises:
+            WorkflowNotFound: the path has no UUID, and the workflow does not exist.
+            StepNotFound: the path has no UUID. If it has the step's type instead, the error has the ID.
+        """
         given: str = request.path_params["stepId"]
         if is_uuid(given):
             return given.lower()

@@ -1,4 +1,4 @@
-"""``/workflows``: start, list, look into, retry."""
+"""``/workflows``: start, list, read and retry workflows."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -34,7 +34,7 @@ from projections.workflows import Workflows
 PREFIX = "/api/v1/workflows"
 
 _NAMED = 10
-"""Of the steps that are done again, so many are named."""
+"""How many of the steps that run again are named."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -59,7 +59,7 @@ class WorkflowRoutes:
         self._executions = executions
 
     def routes(self) -> list[Route]:
-        """Every route, with its method."""
+        """Return all routes."""
         route, policy = self._service.route, ChildWorkflows.name
         workflows = self._workflows.container
         return [
@@ -85,7 +85,7 @@ class WorkflowRoutes:
         ]
 
     async def start(self, request: Request, caller: Caller) -> Response:
-        """Begin a workflow, or let it wait for those that it may not overlap with."""
+        """Start a workflow, or let it wait for runs that it must not overlap with."""
         body = await read_body(request, StartWorkflowRequest)
         workflow_id = id_to_make(request, caller)
         command = RequestRun(
@@ -106,7 +106,7 @@ class WorkflowRoutes:
         return stored_json(await self._document(workflow_id, committed), status=202, headers=headers)
 
     async def list(self, request: Request, caller: Caller) -> Response:
-        """Workflows of the tenant, the newest first."""
+        """Return the tenant's workflows, newest first."""
         filters = read_query(request, WorkflowFilters)
         return await self._service.page(
             request,
@@ -123,7 +123,7 @@ class WorkflowRoutes:
         )
 
     async def get(self, request: Request, caller: Caller) -> Response:
-        """One workflow, as it is or as it once was."""
+        """Return one workflow, as it is now or was at ``asOf``."""
         workflow_id = request.path_params["workflowId"]
         return await self._service.document(
             self._workflows,
@@ -135,16 +135,16 @@ class WorkflowRoutes:
         )
 
     async def steps(self, request: Request, caller: Caller) -> Response:
-        """The workflow's steps."""
+        """Return the workflow's steps."""
         told = partial(self._with_outdated_items, caller)
         return await self._parts(request, caller, "steps", self._steps.container, shown=told)
 
     async def executions(self, request: Request, caller: Caller) -> Response:
-        """The workflow's executions."""
+        """Return the workflow's executions."""
         return await self._parts(request, caller, "executions", self._executions.container)
 
     async def events(self, request: Request, caller: Caller) -> Response:
-        """The workflow's audit trail."""
+        """Return the workflow's audit trail."""
         workflow_id = request.path_params["workflowId"]
         paging = read_query(request, Paging)
         stream = workflow_stream(caller.tenant, workflow_id.lower())
@@ -152,7 +152,7 @@ class WorkflowRoutes:
         return await self._service.history(request, workflow_id, stream, paging, missing)
 
     async def retry(self, request: Request, caller: Caller) -> Response:
-        """Open the next execution."""
+        """Start the next execution of a workflow."""
         body = await read_body(request, RetryRequest, optional=True)
         workflow_id = request.path_params["workflowId"].lower()
         if not is_uuid(workflow_id):
@@ -184,7 +184,8 @@ class WorkflowRoutes:
         )
 
     async def _with_outdated_items(self, caller: Caller, documents: Sequence[Document]) -> Sequence[bytes]:
-        """Steps; items that their ``map`` step has begun anew say so, which their documents do not know."""
+        """Return the bodies of steps. An item is marked ``outdated`` if its ``map`` step has started again
+        since, which the item's own document does not show."""
         steps = [decoded(document.body) for document in documents]
         wholes = [map_step_named(step["workflowId"], step["stepType"]) for step in steps]
         keys = [(caller.tenant, id) for id in dict.fromkeys(wholes) if id is not None]
@@ -223,7 +224,7 @@ def _last_retry(events: Sequence[Recorded]) -> WorkflowRetried | None:
 
 
 def _what_is_done_again(retried: WorkflowRetried) -> str:
-    """What a retry began."""
+    """Return a message about what a retry has started."""
     if retried.compensates:
         return "the compensation that had failed is tried again"
     if not retried.again:
@@ -234,5 +235,5 @@ def _what_is_done_again(retried: WorkflowRetried) -> str:
 
 
 def missing_workflow(workflow_id: str) -> WorkflowNotFound:
-    """What a workflow that the tenant does not have is answered with."""
+    """Return the error if the tenant has no such workflow."""
     return WorkflowNotFound(f"there is no workflow {workflow_id}")
