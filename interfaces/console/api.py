@@ -1,4 +1,4 @@
-"""The REST API, called in the process as the caller: the console has no other way into the domain."""
+"""Calls the REST API within the process, as the caller. The console has no other access to the domain."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -14,18 +14,19 @@ from interfaces.console.passing import Passed
 _BASE = "/api/v1"
 
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""Seconds between two looks at a document that is behind the log."""
+"""Seconds between attempts to read a document that is behind the log."""
 
 
 class Document(dict[str, Any]):
-    """An object of an answer; a field that it may have, and has not, is ``None``."""
+    """An object of a response. A field that is absent is None."""
 
     def __missing__(self, name: str) -> None:
         return None
 
 
 class Refused(Exception):
-    """What the API answered instead: its status, its own words, and what is wrong with which field."""
+    """An error of the API: its status, code and message, and the faults of fields. Forms of the console that
+    are not valid raise it too."""
 
     def __init__(
         self, status: int, code: str, message: str, faults: Sequence[Mapping[str, Any]] = ()
@@ -38,7 +39,7 @@ class Refused(Exception):
 
 
 class Api:
-    """The API, for one caller; what is asked after a command shows what it did."""
+    """The API, for one caller. Queries after a command show its effect."""
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
         self._app = app
@@ -46,19 +47,18 @@ class Api:
         self._headers = dict(headers)
 
     async def get(self, path: str, **query: str | int) -> Any:
-        """A query's answer.
+        """Return a query's response.
 
         Raises:
-            Refused: there is none.
+            Refused: it is an error.
         """
         return await self._call("GET", path, {}, params=query)
 
     async def get_at(self, path: str, version: int) -> Any:
-        """A document once it is that of a version, of which a page tells by the log; or as it is, where that
-        takes long.
+        """Return a document once it has reached a version of the log, or after some attempts as it is.
 
         Raises:
-            Refused: there is none.
+            Refused: the response is an error.
         """
         for pause in (*_PAUSES, None):
             answer = await self._asked("GET", path, {})
@@ -69,7 +69,7 @@ class Api:
         return self._told(answer)
 
     async def post(self, path: str, body: Mapping[str, Any], key: str) -> Any:
-        """A command's answer; it has the effect of one however often it is sent under this key.
+        """Send a command, and return its response. Under the same idempotency key it has an effect only once.
 
         Raises:
             Refused: it was not carried out.
@@ -77,24 +77,22 @@ class Api:
         return await self._call("POST", path, {"Idempotency-Key": key.encode()}, json=body)
 
     async def delete(self, path: str, key: str) -> Any:
-        """As :meth:`post`, of what takes something back."""
+        """Send a ``DELETE``, in the same way as :meth:`post`."""
         return await self._call("DELETE", path, {"Idempotency-Key": key.encode()})
 
     async def settle(self, path: str, **query: str | int) -> None:
-        """Wait a while until a query shows what was done, for the page that comes next.
-
-        What it is answered is no refusal of what was done.
-        """
+        """Wait until a query shows the effect of the last command, for the next page. Errors are ignored,
+        because the command has been carried out."""
         with suppress(Refused):
             await self.get(path, **query)
 
     async def probe(self, path: str) -> Any:
-        """What a probe outside the API tells, whether or not all is well."""
+        """Return the response of a health check, whatever its status."""
         async with httpx.AsyncClient(transport=self._transport, base_url="http://api") as client:
             return (await client.get(path)).json(object_hook=Document)
 
     def passed(self, path: str, query: str = "") -> Response:
-        """A query's answer as it is, for the visitor; also one without an end."""
+        """Return a query's response unchanged, for the visitor; it may be a stream."""
         return Passed(self._app, self._headers, f"{_BASE}{path}", query)
 
     async def _call(self, method: str, path: str, own: Mapping[str, bytes], **what: Any) -> Any:

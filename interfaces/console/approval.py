@@ -1,4 +1,5 @@
-"""One approval as people see it: what it asks for, what has changed, who is still pending, what happened."""
+"""The page of one approval, read from the API: its facts and their changes, who is still asked, its
+history."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,7 +15,8 @@ _EVENTS = 100
 
 
 async def one(api: Api, id: str, person: str, now: datetime, *, is_operator: bool) -> Mapping[str, Any]:
-    """An approval, and what of its facts has changed since somebody last agreed, or since it was asked."""
+    """Return an approval, and which of its facts have changed since the last agreement or since the
+    request."""
     path = f"{_APPROVALS}/{id}"
     found = await api.get(path)
     page = await api.get(f"{path}/events", limit=_EVENTS)
@@ -43,13 +45,13 @@ async def one(api: Api, id: str, person: str, now: datetime, *, is_operator: boo
 
 
 def open_stage_of(approval: Mapping[str, Any]) -> str | None:
-    """The name of the stage in which a decision counts; none where there are no stages."""
+    """Return the name of the open stage, or None if there is none."""
     stages = approval["stages"] or ()
     return next((each["name"] for each in stages if each["status"] == "open"), None)
 
 
 async def _as_of(api: Api, path: str, version: int) -> tuple[Mapping[str, Any], str | None]:
-    """The approval in a version; where its past has gone to an archive, the words that tell so."""
+    """Return the approval in a version, or if its events are archived, the API's message about that."""
     try:
         return await api.get(path, asOf=version), None
     except Refused as refused:
@@ -59,7 +61,7 @@ async def _as_of(api: Api, path: str, version: int) -> tuple[Mapping[str, Any], 
 
 
 async def _last_agreement(api: Api, path: str, page: Mapping[str, Any]) -> int | None:
-    """The version in which somebody last agreed."""
+    """Return the version of the last agreement."""
     while True:
         for each in page["events"]:
             if each["type"] == "approval.agreed":
@@ -70,7 +72,7 @@ async def _last_agreement(api: Api, path: str, page: Mapping[str, Any]) -> int |
 
 
 def _stage(stage: Mapping[str, Any], approval: Mapping[str, Any]) -> Document:
-    """A stage: who is asked, who has said what, and for whom it waits still."""
+    """Return a stage: who is asked, who has decided what, and whom it still waits for."""
     is_open = stage["status"] == "open" and approval["status"] == "pending"
     needed = stage["missing"] if stage["missing"] is not None else _needed(stage)
     asked = ", ".join(_asked(each) for each in stage["approvers"])
@@ -86,7 +88,7 @@ def _stage(stage: Mapping[str, Any], approval: Mapping[str, Any]) -> Document:
 
 
 def _needed(stage: Mapping[str, Any]) -> int | None:
-    """How many have to agree in all; of a group that is asked as a whole, only the service knows."""
+    """Return how many have to agree, or None if a whole group is asked, whose size is not known here."""
     if stage["agree"] != "all":
         return int(stage["agree"])
     seats: Sequence[object] = [1 if each["user"] else each["count"] for each in stage["approvers"]]

@@ -1,4 +1,4 @@
-"""What is done with one approval: a form of its page, as the API takes it."""
+"""The actions on an approval's page: turns its forms into requests of the API."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +10,10 @@ _APPROVALS = "/hitl/approvals"
 
 
 async def act(api: Api, person: str, id: str, form: Mapping[str, str]) -> None:
-    """Carry out what a form of an approval's page asks for.
+    """Carry out the action of a form on an approval's page.
 
     Raises:
-        Refused: the API did not, or it cannot be asked for so.
+        Refused: the API has refused it, or there is no such action.
     """
     what = form.get("do", "")
     body = _body(what, person, form)
@@ -22,10 +22,11 @@ async def act(api: Api, person: str, id: str, form: Mapping[str, str]) -> None:
 
 
 def decision_of(person: str, form: Mapping[str, str]) -> dict[str, str]:
-    """A decision's own fields; people are asked for the reason of a rejection, whatever the policy asks.
+    """Return the body of a decision. The console requires a reason for a rejection, even if the policy does
+    not.
 
     Raises:
-        Refused: there is none, or nobody whose decision it would be.
+        Refused: the reason is missing, or the person is not known.
     """
     if not person:
         raise Refused(400, "VALIDATION_ERROR", "A decision needs your name, and the gateway has not sent it.")

@@ -1,4 +1,4 @@
-"""The trail of a tenant: what happened, and what proves it, out of the API's answers."""
+"""The audit trail of a tenant and its hash chain, read from the API."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -19,8 +19,8 @@ _NOT_MANY_AGO = (("hour", timedelta(hours=1)), ("day", timedelta(days=1)), ("wee
 
 
 async def trail(api: Api, query: Mapping[str, str], now: datetime) -> Mapping[str, Any]:
-    """A page of the events that filters leave, the newest first or in the log's order, and where the chain
-    ends."""
+    """Return a page of the events that match the filters, newest or oldest first, and the head of the
+    chain."""
     filters, order = filters_of(query, FILTERS), filters_of(query, ("order",))
     place = place_of(query, {**filters, **order})
     asked = {**_NEWEST_FIRST, **order, **filters, **place.asked}
@@ -41,7 +41,8 @@ async def trail(api: Api, query: Mapping[str, str], now: datetime) -> Mapping[st
 
 
 async def chain(api: Api, cursor: str) -> Mapping[str, Any]:
-    """Where the chain ends, and whether some stretches of it hold: the first, or those after a cursor."""
+    """Return the head of the chain, and the verification of its first sections, or of those after a
+    cursor."""
     first, found, total = None, [], 0
     for _ in range(_STRETCHES):
         part = await api.get("/audit/verification", **({"cursor": cursor} if cursor else {}))
@@ -62,5 +63,5 @@ async def chain(api: Api, cursor: str) -> Mapping[str, Any]:
 
 
 def export(api: Api, query: Mapping[str, str]) -> Response:
-    """The events that filters leave, with what proves them, as the API streams them."""
+    """Return the API's export of the events that match the filters, as a stream."""
     return api.passed("/audit/export", urlencode(filters_of(query, FILTERS)))

@@ -1,4 +1,4 @@
-"""The pages of the audit trail: all of it, one thing through time, cause and effect, the chain."""
+"""The pages of the audit trail: all events, the history of one object, cause and effect, the hash chain."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,8 @@ _ALL = f"{HOME}/audit"
 
 
 async def show(visit: Visit) -> Response:
-    """The events that the filters in the address leave; those that the API does not take are still there."""
+    """Show the events that match the filters in the address. If the API refuses the filters, show them
+    again."""
     try:
         context = await audit.trail(visit.api, visit.query, visit.now)
     except Refused as refused:
@@ -30,23 +31,23 @@ async def show(visit: Visit) -> Response:
 
 
 async def show_tree(visit: Visit) -> Response:
-    """What led to what."""
+    """Show the tree of causes and effects."""
     return visit.page("audit/tree.html", await causes.tree(visit.api, visit.query))
 
 
 async def show_chain(visit: Visit) -> Response:
-    """Whether the chain holds."""
+    """Show whether the chain is intact."""
     return visit.page("audit/chain.html", await audit.chain(visit.api, visit.query.get("cursor", "")))
 
 
 async def show_thing(visit: Visit) -> Response:
-    """One thing, as it is or as it once was."""
+    """Show one object, as it is now or was at a version or time."""
     kind, id = (str(visit.request.path_params[part]) for part in ("kind", "id"))
     return visit.page("audit/thing.html", await past.thing(visit.api, kind, id, visit.query))
 
 
 async def export(visit: Visit) -> Response:
-    """The trail to take away."""
+    """Download the trail."""
     return audit.export(visit.api, visit.query)
 
 

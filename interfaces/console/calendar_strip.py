@@ -1,4 +1,4 @@
-"""A job's past and coming firings on one line of days, and how long its runs took, as places in a picture."""
+"""Two pictures of a job: its past runs and next firings on a line of days, and how long its runs took."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _SHAPES = {"failed": "square", "timed_out": "square", "missed": "diamond", "skip
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """A run, or a firing to come; ``status`` is its colour."""
+    """A run, or a future firing. ``status`` determines its colour."""
 
     x: float
     status: str
@@ -26,19 +26,19 @@ class Mark(msgspec.Struct, frozen=True):
 
     @property
     def shape(self) -> str:
-        """How one sees what came of it without its colour: a circle, a square or a diamond."""
+        """A circle, square or diamond, to distinguish the outcomes without colours."""
         return _SHAPES.get(self.status, "circle")
 
 
 class Day(msgspec.Struct, frozen=True):
-    """Where a day begins; every seventh has a name."""
+    """The beginning of a day. Every seventh day has a name."""
 
     x: float
     name: str
 
 
 class Strip(msgspec.Struct, frozen=True):
-    """The days around now, on a rail."""
+    """The line of the days around now."""
 
     days: Sequence[Day]
     marks: Sequence[Mark]
@@ -47,7 +47,7 @@ class Strip(msgspec.Struct, frozen=True):
 
     @property
     def told(self) -> str:
-        """What can be seen on it, in words."""
+        """The picture in words."""
         counts = Counter(mark.status for mark in self.marks)
         coming = counts.pop(_COMING, 0)
         runs = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in counts.most_common())
@@ -55,7 +55,7 @@ class Strip(msgspec.Struct, frozen=True):
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """One run: its height is how long it took, beside the longest of them."""
+    """One run. Its height is its duration, relative to the longest of all runs."""
 
     x: int
     y: float
@@ -66,7 +66,7 @@ class Bar(msgspec.Struct, frozen=True):
 
 
 class Plot(msgspec.Struct, frozen=True):
-    """Runs beside each other, the oldest first."""
+    """The runs side by side, oldest first."""
 
     bars: Sequence[Bar]
     bar_width: int = _BAR
@@ -75,7 +75,7 @@ class Plot(msgspec.Struct, frozen=True):
 
 
 def strip_of(runs: Sequence[Mapping[str, Any]], firings: Sequence[str], now: datetime) -> Strip:
-    """The runs of the last fortnight, and the firings of the next."""
+    """Return the runs of the last 14 days, and the firings of the next 14."""
     begin = now - timedelta(days=DAYS_BACK)
     midnight = begin.replace(hour=0, minute=0, second=0, microsecond=0)
     days = []
@@ -89,7 +89,7 @@ def strip_of(runs: Sequence[Mapping[str, Any]], firings: Sequence[str], now: dat
 
 
 def plot_of(runs: Sequence[Mapping[str, Any]]) -> Plot:
-    """Runs from the oldest to the newest; one that did not run to an end is as low as can be seen."""
+    """Return the runs from the oldest to the newest. A run that has no end gets the lowest visible bar."""
     took = [_took_ms(run) for run in runs]
     longest = max((each for each in took if each), default=1.0)
     bars = []

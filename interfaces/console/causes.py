@@ -1,4 +1,4 @@
-"""Cause and effect as a tree, so much of it at a time: a page with a thousand events is read by nobody."""
+"""The tree of causes and effects, split into pages of 200 events."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
@@ -13,11 +13,11 @@ _MOST_DIGITS = 5
 
 
 async def tree(api: Api, query: Mapping[str, str]) -> Mapping[str, Any]:
-    """What led to what under the correlation id in the address, from the event on that it names by its place
-    in the tree. What is above one that is shown is there too.
+    """Return a page of the tree of the ``correlationId`` in the address, beginning with the event that
+    ``from`` numbers in the tree's order. The events above those of the page are included.
 
     Raises:
-        Refused: there is none, or it cannot go into a path.
+        Refused: there are no such events, or the ID cannot be part of a path.
     """
     correlation_id = query.get("correlationId", "")
     if correlation_id in ("", ".", ".."):
@@ -45,7 +45,7 @@ async def tree(api: Api, query: Mapping[str, str]) -> Mapping[str, Any]:
 def _part(
     branches: Sequence[Mapping[str, Any]], wanted: range, numbers: Iterator[int]
 ) -> Sequence[Mapping[str, Any]]:
-    """Those that are wanted, counted from above, and those that lead to them."""
+    """Return the branches whose numbers are wanted, and those above them. ``numbers`` counts from the top."""
     kept = []
     for each in branches:
         number = next(numbers)

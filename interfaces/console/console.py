@@ -1,4 +1,4 @@
-"""The console's routes: who is let in, signing in and out, and the pages of each part."""
+"""The console's routes: authentication, signing in and out, and the pages of each part."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -39,11 +39,11 @@ _PARTS = (
 
 
 _SOME_TENANT = "7d0f3f2e-6a51-4b0c-9a53-1b2f5a1c9e10"
-"""That of the README's tour and of the demo."""
+"""The tenant of the README's tour and of the demo."""
 
 
 class Console:
-    """Pages for whoever is signed in; ``app`` is the REST API."""
+    """Pages for users who are signed in. ``app`` is the REST API."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Console:
         self._pages = Pages()
 
     def routes(self) -> list[Route]:
-        """Every route, with its method."""
+        """Return all routes."""
         routes = [
             Route(path, self._seen(handler), methods=[method])
             for part in _PARTS
@@ -75,7 +75,8 @@ class Console:
     def tell(
         self, request: Request, status: int, message: str, headers: Mapping[str, str] | None
     ) -> Response | None:
-        """A page for whatever went wrong outside of one, at an address of the console; nothing elsewhere."""
+        """Return an error page for a request to the console that no page has handled, or None for other
+        requests."""
         if not f"{request.url.path}/".startswith(f"{HOME}/"):
             return None
         known = self._session.headers(request)
@@ -91,7 +92,8 @@ class Console:
         return page
 
     def _seen(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """A page for a known caller; whoever is not known is asked to sign in."""
+        """Return an endpoint that calls a page's handler for an authenticated user, and asks others to sign
+        in."""
 
         async def answer(request: Request) -> Response:
             if request.method == "POST" and not is_from_here(request):
@@ -144,10 +146,10 @@ class Console:
         to: str = "",
         form: Mapping[str, str] | None = None,
     ) -> Response:
-        """Where one signs in, to go on ``to`` a page, or to the one that was asked for. What its own ``form``
-        had said is there again, but for a token. Whoever a link of another site has sent here may be signed
-        in without the browser saying so; it does once the page loads itself again. Whoever has sent a form is
-        told that nothing came of it."""
+        """Return the sign-in page, which leads on ``to`` a page, or to the one that was requested. The
+        content of its own ``form`` is filled in again, except a token. If another form was sent, the page
+        says that it was not processed. If a link on another site led here, the browser has not sent the
+        cookie of a user who may be signed in: the page reloads itself, and then it does."""
         asks_for = self._session.asks_for
         context = {
             **frame_of(None, signs_in=asks_for is not None),
@@ -186,7 +188,7 @@ async def _home(request: Request) -> Response:
 
 
 def _inside(address: str) -> str:
-    """A page of the console, whatever a form says."""
+    """Return an address if it is one of the console, or else the console's home page."""
     return address if address.startswith((f"{HOME}/", f"{HOME}?")) else HOME
 
 

@@ -1,4 +1,4 @@
-"""Decisions on several approvals at once, and what came of each."""
+"""Decisions on several approvals at once, and their outcomes."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -14,16 +14,16 @@ _APPROVALS = "/hitl/approvals"
 _MOST = 100
 _CAME = re.compile(r"([A-Z_]{1,64}|approved|rejected|pending)\.((?:[A-Za-z0-9_-]{22})+)")
 _ID = 22
-"""Characters of an id in an address: a hundred as they are otherwise do not fit into the 4 KiB that a gateway
-takes for an answer's head, and what was done would be told as a failure."""
+"""The length of an ID in an address. A hundred IDs in their usual form would exceed the 4 KiB that gateways
+accept as a response's head, and the user would see an error although the decisions were taken."""
 
 
 async def decide(api: Api, person: str, form: Sequence[tuple[str, str]]) -> Sequence[str]:
-    """The same decision on several, each on what was shown of it, and in the stage that was: what came of
-    each, for ``told``.
+    """Send the same decision on several approvals, each on the facts and the stage that were shown. Return
+    the outcomes for :func:`told`.
 
     Raises:
-        Refused: it was carried out on none.
+        Refused: none of them was carried out.
     """
     chosen, fields = [value for name, value in form if name == "approval"], dict(form)
     if not chosen:
@@ -45,12 +45,12 @@ async def decide(api: Api, person: str, form: Sequence[tuple[str, str]]) -> Sequ
 
 
 def outcome_of(code: str, ids: Sequence[str]) -> str:
-    """What came of those decisions, for an address."""
+    """Return an outcome and the approvals that had it, in the form for an address."""
     return f"{code}.{''.join(urlsafe_b64encode(UUID(id).bytes).decode()[:_ID] for id in ids)}"
 
 
 async def told(api: Api, outcomes: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-    """What came of decisions, in words: out of an address, which anybody can write, and so not in its own."""
+    """Return the outcomes in an address in words. The address may be forged, so none of its text is shown."""
     shown = []
     for came, id in [each for outcome in outcomes for each in _read(outcome)][:_MOST]:
         try:
@@ -66,7 +66,7 @@ async def told(api: Api, outcomes: Sequence[str]) -> Sequence[Mapping[str, Any]]
 
 
 def _read(outcome: str) -> Sequence[tuple[str, UUID]]:
-    """A code with each id; nothing where it is none of ours."""
+    """Return the outcome's code with each ID, or nothing if it is not valid."""
     if not (found := _CAME.fullmatch(outcome)):
         return ()
     code, ids = found.groups()

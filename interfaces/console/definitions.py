@@ -1,4 +1,4 @@
-"""The definitions that a workflow can be started from, out of the API's answers."""
+"""The definitions from which workflows can be started, read from the API."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ _PAGE = 200
 
 
 async def startable(api: Api) -> Sequence[Mapping[str, Any]]:
-    """All that start workflows, in the API's order."""
+    """Return all active definitions, in the API's order."""
     found: list[Mapping[str, Any]] = []
     cursor: dict[str, str] = {}
     while True:
@@ -23,10 +23,10 @@ async def startable(api: Api) -> Sequence[Mapping[str, Any]]:
 
 
 async def definition(api: Api, name: str, **which: int) -> Mapping[str, Any]:
-    """One of them, or a version of it that workflows still run.
+    """Return an active definition, or with ``version`` that version of a definition, even if it is retired.
 
     Raises:
-        Refused: there is none of that name.
+        Refused: there is no such definition.
     """
     if not is_name(name):
         raise _none()

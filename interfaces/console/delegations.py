@@ -1,4 +1,4 @@
-"""Who decides for whom while they are away, out of the API's answers."""
+"""The delegations of people who are away, read from the API."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ _TIMES = ("startsAt", "endsAt")
 
 
 async def of_somebody(api: Api, person: str, query: Mapping[str, str], now: datetime) -> Mapping[str, Any]:
-    """What a person has delegated, and what was delegated to them; of nobody, all that there is."""
+    """Return the delegations by a person and those to them; all delegations if there is no person."""
     if not person:
         return {"whose": "", "given": await _page(api, query, now, "given"), "taken": None}
     return {
@@ -28,7 +28,8 @@ async def of_somebody(api: Api, person: str, query: Mapping[str, str], now: date
 
 
 async def principals_of(api: Api, person: str, now: datetime) -> Sequence[str]:
-    """For whom a person may decide, also by way of others, as far as their newest delegations tell."""
+    """Return the people on whose behalf a person may decide, directly or through others. Only the newest
+    delegations to each are considered."""
     found, pending = set[str](), [person] if person else []
     while pending:
         to = pending.pop()
@@ -40,10 +41,10 @@ async def principals_of(api: Api, person: str, now: datetime) -> Sequence[str]:
 
 
 async def act(api: Api, form: Mapping[str, str]) -> None:
-    """Carry out what a form of the page asks for.
+    """Carry out the action of a form on the page.
 
     Raises:
-        Refused: the API did not.
+        Refused: the API has refused it, or there is no such action.
     """
     what, _, id = form.get("do", "").partition(" ")
     if what == "delegate":
@@ -60,7 +61,7 @@ async def act(api: Api, form: Mapping[str, str]) -> None:
 
 
 async def _page(api: Api, query: Mapping[str, str], now: datetime, name: str, **whose: str) -> Document:
-    """A page of one of the lists, each with a place of its own in the address."""
+    """Return a page of one of the lists. Each list has its own cursor in the address."""
     cursor = {"cursor": query[name]} if query.get(name) else {}
     page = await api.get(_DELEGATIONS, limit=_SHOWN, **whose, **cursor)
     following = page["nextCursor"]

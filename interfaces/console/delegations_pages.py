@@ -1,4 +1,4 @@
-"""The page of delegations: what there are of somebody, and the forms that make one and take one back."""
+"""The page of a person's delegations, with the forms that create and end one."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
@@ -15,7 +15,7 @@ _ALL = f"{HOME}/delegations"
 async def show(
     visit: Visit, form: Mapping[str, str] | None = None, refused: Refused | None = None
 ) -> Response:
-    """Those of whoever asks, or of whom the address names."""
+    """Show the delegations of the person in the address, or of the user."""
     whose = visit.query.get("of", "").strip() or visit.person
     context = await delegations.of_somebody(visit.api, whose, visit.query, visit.now)
     filled = {"filled": Document(form or {}), "is_operator": visit.is_operator}
@@ -23,7 +23,7 @@ async def show(
 
 
 async def act(visit: Visit) -> Response:
-    """What a form of the page asks for; what was filled in is there again where that was refused."""
+    """Carry out the action of a form. If it is refused, the page shows the form filled in again."""
     form = dict(await visit.form())
     try:
         await delegations.act(visit.api, form)

@@ -1,4 +1,4 @@
-"""Where the steps of a workflow stand in its picture: by how many others each has to wait for."""
+"""The picture of a workflow's steps: each step's column is the number of steps that have to end before it."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -11,7 +11,7 @@ _GAP_X, _GAP_Y, _MARGIN = 52, 16, 6
 
 
 class Box(msgspec.Struct, frozen=True):
-    """A step, in units of the picture; ``status`` is its colour, ``told`` the same in words."""
+    """A step, in units of the picture. ``status`` determines its colour; ``told`` describes it in words."""
 
     id: str
     name: str
@@ -23,14 +23,14 @@ class Box(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """From the step that is waited for to the one that waits."""
+    """A line from a step to one that waits for it."""
 
     path: str
 
 
 class Drawing(msgspec.Struct, frozen=True):
-    """The whole picture, and what all its boxes share: their size, where their two lines of text begin, and
-    how many characters of a name there is room for."""
+    """The whole picture, and the common measures of its boxes: their size, the places of their two lines of
+    text, and the longest name in characters."""
 
     width: int
     height: int
@@ -44,7 +44,7 @@ class Drawing(msgspec.Struct, frozen=True):
 
 
 def drawing_of(steps: Sequence[Mapping[str, Any]]) -> Drawing:
-    """The picture of a workflow's steps; the items of a ``map`` step are not drawn one by one."""
+    """Return the picture of a workflow's steps, without the items of ``map`` steps."""
     drawn = {step["stepType"]: step for step in steps if step.get("item") is None}
     columns: dict[str, int] = {}
     for name in drawn:
@@ -69,8 +69,8 @@ def drawing_of(steps: Sequence[Mapping[str, Any]]) -> Drawing:
 def _rows(
     steps: Mapping[str, Mapping[str, Any]], columns: Mapping[str, int]
 ) -> Mapping[tuple[str, int], int]:
-    """The row of each step in its column; and in every column that lines from it only pass, the row that is
-    kept free for them, so that none goes through a box."""
+    """Return the row of each step in its column, and the rows that are kept free for its lines in the columns
+    that they pass, so that no line crosses a box."""
     reach = dict(columns)
     for name, step in steps.items():
         for before in _waited_for(step, steps):
@@ -97,14 +97,15 @@ def _corner(column: int, row: int) -> tuple[int, int]:
 
 
 def _told(step: Mapping[str, Any]) -> str:
-    """What the picture shows of a step, for who does not see it."""
+    """Return a step in words, for users who do not see the picture."""
     after = f", after {' and '.join(step['after'])}" if step.get("after") else ""
     tried = f", attempt {step['attempt']}" if (step.get("attempt") or 0) > 1 else ""
     return f"{step['stepType']}: {step['status']}{tried}{after}"
 
 
 def _column(name: str, steps: Mapping[str, Mapping[str, Any]], columns: dict[str, int]) -> int:
-    """How many steps follow each other before it; a definition has no circles."""
+    """Return the column of a step: the length of the longest chain of steps before it. There are no
+    cycles."""
     if name not in columns:
         before = (_column(each, steps, columns) for each in _waited_for(steps[name], steps))
         columns[name] = 1 + max(before, default=-1)
@@ -112,7 +113,7 @@ def _column(name: str, steps: Mapping[str, Mapping[str, Any]], columns: dict[str
 
 
 def _line(corners: Sequence[tuple[int, int]], end: Box) -> Line:
-    """From the first of these places, through those that are kept free for it."""
+    """Return the line from the first corner, through the places that are kept free for it, to a box."""
     path = f"M{corners[0][0] + _BOX_WIDTH} {corners[0][1] + _BOX_HEIGHT // 2}"
     for (x1, y1), (x2, y2) in pairwise((*corners, (end.x, end.y))):
         begun, half = x1 + _BOX_WIDTH, _BOX_HEIGHT // 2

@@ -1,4 +1,4 @@
-"""The facts of an approval in a form: what somebody has changed of what they were shown, and nothing else."""
+"""The facts of an approval in a form: only those that the user has changed are sent."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,15 +11,15 @@ FACTS = ("amount", "riskScore", "subject", "payload")
 
 
 def seen_of(approval: Mapping[str, Any]) -> str:
-    """What tells later which facts were shown; it goes along with the form."""
+    """Return the value of the form's hidden field that records which facts were shown."""
     return prints.prints_of({name: approval.get(name) for name in FACTS})
 
 
 def changed_in(form: Mapping[str, str]) -> dict[str, Any]:
-    """The facts that are not as they were shown.
+    """Return the facts that differ from those that were shown.
 
     Raises:
-        Refused: there is none, or one cannot be read, or is to be taken away.
+        Refused: no fact was changed, or one cannot be read or was removed.
     """
     changed = prints.changed_in(form, {name: _read(name, form.get(name, "").strip()) for name in FACTS})
     for name, value in changed.items():

@@ -1,6 +1,6 @@
-"""The filters of a list, as its address has them, and where in the list a page stands.
+"""The filters of a list and the place of a page in it, as they are in the page's address.
 
-The API's cursors only lead on. So an address keeps those that led to its page, and one goes back as well.
+The API's cursors only lead forward. So an address has all cursors that led to its page, for links back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,17 @@ from interfaces.console.api import Document
 from interfaces.console.moments import as_instant, as_local
 
 _BETWEEN = "."
-"""Stands in no cursor."""
+"""Separates cursors, which never contain it."""
 
 _MOST_CURSORS = 40
-"""In an address, which gateways do not take at any length."""
+"""How many cursors an address has at most, because gateways limit its length."""
 
 _FORGOTTEN = ""
-"""In the place of cursors that are no longer kept."""
+"""Replaces the first cursors if there are too many."""
 
 
 class Links(msgspec.Struct, frozen=True):
-    """Queries that lead to other pages of a list; none where there is no such page."""
+    """The query strings of other pages of a list; None if there is no such page."""
 
     first: str | None
     back: str | None
@@ -31,7 +31,8 @@ class Links(msgspec.Struct, frozen=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A page of a list: by what led to it, under the ``name`` that this has in the address."""
+    """A page of a list: the cursors that led to it, which the address has as ``name``, and the address's
+    other parameters, ``kept``."""
 
     name: str
     kept: Mapping[str, str]
@@ -39,11 +40,11 @@ class Place(msgspec.Struct, frozen=True):
 
     @property
     def asked(self) -> Mapping[str, str]:
-        """What the API is asked for."""
+        """The parameters for the API's request."""
         return {"cursor": self.cursors[-1]} if self.cursors else {}
 
     def links(self, following: str | None) -> Links:
-        """To the first page, the one before, and the one after, whose cursor that is."""
+        """Return the links to the first, the previous and the next page, whose cursor is ``following``."""
         before = self.cursors[:-1]
         return Links(
             first=self._query(()) if self.cursors else None,
@@ -58,17 +59,17 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def place_of(query: Mapping[str, str], kept: Mapping[str, str], name: str = "cursor") -> Place:
-    """Where an address stands; ``kept`` is what else stands in it."""
+    """Return the place of a page. ``kept`` are the other parameters of its address."""
     given = query.get(name, "")
     return Place(name, kept, tuple(given.split(_BETWEEN)) if given else ())
 
 
 def filters_of(query: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
-    """What the address asks for, as the API takes it."""
+    """Return the filters in an address, in the form that the API takes."""
     given = {name: query.get(name, "").strip() for name in names}
     return {name: as_instant(value) for name, value in given.items() if value}
 
 
 def shown_of(filters: Mapping[str, Any]) -> Document:
-    """The same as the fields of a form take it."""
+    """Return filters in the form that the fields of a page take."""
     return Document({name: as_local(value) for name, value in filters.items()})

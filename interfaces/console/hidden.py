@@ -1,8 +1,8 @@
-"""Characters that nobody sees, and that change what is seen: each is shown by its number instead.
+"""Invisible characters are shown by their number, because they can change how a text appears.
 
-A text that somebody has written may turn the reading order around, or have a name look like another one. So
-every page shows ``⟦U+202E⟧`` where such a character stands, also in a form's fields; what comes back in a
-form or an address is read as it was.
+They may reverse the reading order, or make a name look like another one. So every page shows such a character
+as ``⟦U+202E⟧``, also in a form's fields. When a form or an address is read, the marks become the characters
+again.
 """
 
 import re
@@ -32,12 +32,13 @@ _MARKED = (
     (0x1D173, 0x1D17A),
     (0xE0000, 0xE0FFF),
 )
-"""Controls but tab and line end, directions, and what Unicode lets a font leave out (Default_Ignorable); not
-the variation selectors below U+FFFF, which choose between two forms of a visible character."""
+"""Control characters except tab and line ends, directional characters, and the characters that a font may
+leave out (Default_Ignorable), except the variation selectors below U+FFFF, which choose between two forms of
+a visible character."""
 
 _PICTURES = "\u2190-\u2bff\U0001f000-\U0001faff"
 _JOINER = f"\u200d(?![{_PICTURES}])|(?<![{_PICTURES}\ufe0f])\u200d"
-"""A joiner is left where it joins two pictures to one."""
+"""A zero-width joiner that does not join two pictures to one."""
 
 _RANGES = "".join(f"{re.escape(chr(first))}-{re.escape(chr(last))}" for first, last in _MARKED)
 _HIDDEN = re.compile(f"[{_RANGES}]|{_JOINER}")
@@ -45,14 +46,15 @@ _MARK = re.compile("⟦U\\+([0-9A-F]{4,5})⟧")
 
 
 def shown(value: object) -> object:
-    """A value of a page; a text with each hidden character marked. Markup was made of such values."""
+    """Return a value for a page; in a text, invisible characters are marked. Markup is returned unchanged,
+    because its parts were marked already."""
     if not isinstance(value, str) or isinstance(value, Markup) or (value.isascii() and value.isprintable()):
         return value
     return _HIDDEN.sub(lambda match: f"⟦U+{ord(match[0]):04X}⟧", value)
 
 
 def typed(text: str) -> str:
-    """What stands behind the marks of a text that a page has shown."""
+    """Return a text with its marks replaced by the characters."""
     return _MARK.sub(_unmarked, text) if "⟦" in text else text
 
 

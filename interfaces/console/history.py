@@ -1,4 +1,4 @@
-"""What happened to an approval, in words that a person reads."""
+"""The events of an approval in words."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ _WORDS: Mapping[str, Callable[[_Data], str]] = {
 
 
 def told(event: Mapping[str, Any], stages: Sequence[str]) -> Document:
-    """One event: when, who, what they did in which stage, and what they said about it."""
+    """Return one event: when, who, what they did in which stage, and their comment or reason."""
     data, type = Document(event["data"] or {}), str(event["type"])
     words = _WORDS.get(type)
     number = data["stage"]

@@ -1,4 +1,4 @@
-"""Which approvals wait for somebody, and which others there are, out of the API's answers."""
+"""The approvals that wait for a person, or that match filters, read from the API."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,19 +15,21 @@ ANY = "any"
 _APPROVALS = "/hitl/approvals"
 _FILTERS = ("status", "opportunityId")
 _SHOWN = 50
-"""Overdue ones, and others: a page has no more than can be decided at once."""
+"""How many overdue approvals, and how many others, a page has: together no more than one request can
+decide."""
 
 _LOOKS = 10
-"""For others, where a page of all of them has only such as are overdue."""
+"""How many of the API's pages are read to find approvals that are not overdue."""
 
 Rows = Sequence[Mapping[str, Any]]
 
 
 async def found(api: Api, person: str, query: Mapping[str, str], now: datetime) -> Mapping[str, Any]:
-    """A page of what waits for a person, or of what the filters leave; of a gateway of its own, for anybody.
+    """Return a page of the approvals that wait for a person (without a person, of all pending ones), or that
+    match the filters.
 
-    Of what is pending the overdue come first, however many they are, and then the others, the newest first,
-    those of a page in the order in which they are due.
+    Pending approvals are listed with all overdue ones first. The others follow, newest first; within a page
+    they are sorted by due date.
     """
     filters = filters_of(query)
     status = filters["status"]
@@ -49,7 +51,7 @@ async def found(api: Api, person: str, query: Mapping[str, str], now: datetime) 
 
 
 def nothing(query: Mapping[str, str]) -> Mapping[str, Any]:
-    """The page where the filters in the address were refused."""
+    """Return the page without approvals, for filters that were refused."""
     filters, places = filters_of(query), {name: query[name] for name in ("late", "cursor") if name in query}
     return {
         "approvals": (),
@@ -66,7 +68,7 @@ def nothing(query: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 def filters_of(query: Mapping[str, str]) -> Document:
-    """What the address asks for."""
+    """Return the filters in the address."""
     return Document({name: query[name].strip() for name in _FILTERS if query.get(name, "").strip()})
 
 

@@ -1,4 +1,4 @@
-"""The inbox and the page of one approval: what is shown, and what their forms do."""
+"""The inbox and the page of one approval, with their forms."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
@@ -15,7 +15,8 @@ _ONE = f"{HOME}/approvals/{{id}}"
 async def show(
     visit: Visit, form: Sequence[tuple[str, str]] = (), refused: Refused | None = None
 ) -> Response:
-    """What waits for whoever asks, or what the filters leave, and what came of decisions on several."""
+    """Show the approvals that wait for the user, or those that match the filters, and the outcomes of
+    decisions in bulk."""
     outcomes = await deciding.told(visit.api, visit.request.query_params.getlist("came"))
     try:
         context = await inbox.found(visit.api, visit.person, visit.query, visit.now)
@@ -29,7 +30,8 @@ async def show(
 
 
 async def decide(visit: Visit) -> Response:
-    """One decision on all that were chosen; what was filled in is there again where that was refused."""
+    """Take one decision on all selected approvals. If it is refused, the page shows the form filled in
+    again."""
     form = await visit.form()
     try:
         outcomes = await deciding.decide(visit.api, visit.person, form)
@@ -42,7 +44,7 @@ async def decide(visit: Visit) -> Response:
 async def show_one(
     visit: Visit, form: Mapping[str, str] | None = None, refused: Refused | None = None
 ) -> Response:
-    """One approval."""
+    """Show one approval."""
     context = await approval.one(
         visit.api, visit.id_of("approval"), visit.person, visit.now, is_operator=visit.is_operator
     )
@@ -50,7 +52,7 @@ async def show_one(
 
 
 async def act_on_one(visit: Visit) -> Response:
-    """What a form of its page asks for; what was filled in is there again where that was refused."""
+    """Carry out the action of a form. If it is refused, the page shows the form filled in again."""
     id, form = visit.id_of("approval"), dict(await visit.form())
     try:
         await approval_orders.act(visit.api, visit.person, id, form)

@@ -1,4 +1,4 @@
-"""A form made from the schema of a workflow's input, and the input made from what was filled in."""
+"""Generates a form from the schema of an input, and reads the input from the form."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ PREFIX = "input."
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One member of the input: how it is asked for. ``options`` where it is one of some values."""
+    """The form's field for one member of the input. ``options`` are the values to choose from, if limited."""
 
     name: str
     kind: str
@@ -22,13 +22,12 @@ class Field(msgspec.Struct, frozen=True):
     default: str = ""
     options: Sequence[str] = ()
     is_whole: bool = False
-    """Whether it is all of the input, and no member of it."""
+    """Whether the field is for the whole input."""
 
 
 def fields_of(schema: Mapping[str, Any] | None, whole: str) -> Sequence[Field]:
-    """A field for each property that there may be; what is no text, number or choice is asked for as JSON.
-
-    Where no property is known there is one field for all of the input, of the name ``whole``.
+    """Return a field for each property of a schema. A value that is not a text, number or choice is entered
+    as JSON. Without properties, return one field for the whole input, with the name ``whole``.
     """
     required = (schema or {}).get("required") or ()
     properties: Mapping[str, Any] = (schema or {}).get("properties") or {}
@@ -41,10 +40,10 @@ def fields_of(schema: Mapping[str, Any] | None, whole: str) -> Sequence[Field]:
 
 
 def input_of(fields: Sequence[Field], form: Mapping[str, str]) -> dict[str, Any]:
-    """What was filled in, by name; what was left empty is left out.
+    """Return the input from a form, without empty fields.
 
     Raises:
-        Refused: a field has something that cannot be read; the rest is for the API to say.
+        Refused: a field cannot be read. Other rules are for the API to check.
     """
     given = [(field, form.get(PREFIX + field.name, "").strip()) for field in fields]
     read = {field.name: _value(field, text) for field, text in given if text}
@@ -56,7 +55,8 @@ def input_of(fields: Sequence[Field], form: Mapping[str, str]) -> dict[str, Any]
 
 
 def filled_of(fields: Sequence[Field], present: Mapping[str, Any]) -> dict[str, str]:
-    """What stands in the fields of an input that there is: of what it has not, nothing, and no default."""
+    """Return the texts of the fields for an existing input. Members that it does not have are empty, even if
+    the schema has a default."""
     filled = {}
     for field in fields:
         is_there = bool(present) if field.is_whole else field.name in present
@@ -68,10 +68,10 @@ def filled_of(fields: Sequence[Field], present: Mapping[str, Any]) -> dict[str, 
 def changed_input(
     fields: Sequence[Field], present: Mapping[str, Any], form: Mapping[str, str]
 ) -> dict[str, Any] | None:
-    """The input as it is, but for what was changed of what a form had shown; nothing where that is nothing.
+    """Return an existing input with the changes of a form, or None if nothing was changed.
 
     Raises:
-        Refused: a field has something that cannot be read, or the form does not say what was shown.
+        Refused: a field cannot be read, or the record of what was shown is missing.
     """
     names = [PREFIX + field.name for field in fields]
     changes = changed_in(form, {name: form[name] for name in names if name in form})
@@ -103,7 +103,7 @@ def _field(name: str, schema: Mapping[str, Any], is_required: bool) -> Field:
 
 
 def _type_of(schema: Mapping[str, Any]) -> object:
-    """Its one type; that it may be ``null`` as well is said by an empty field."""
+    """Return the schema's type. An alternative ``null`` is ignored: an empty field stands for it."""
     given = schema.get("type")
     if not isinstance(given, list):
         return given

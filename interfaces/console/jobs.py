@@ -1,4 +1,4 @@
-"""The jobs as operators see them, and what is done with one, out of the API's answers."""
+"""The pages of the jobs, read from the API, and the actions of their forms."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from interfaces.console.calendar_strip import plot_of, strip_of
 from interfaces.console.input_form import Field, fields_of, input_of
 
 MOST_JOBS = 200
-"""On the page of all; no list gives more at once."""
+"""How many jobs the page of all jobs shows, which is the most that the API returns at once."""
 
 _RUNS = 50
 _BACKFILLS = 20
@@ -32,7 +32,7 @@ _OPEN = ("scheduled", "published")
 _COMING = 100
 
 _MOST_DIGITS = 9
-"""Of a number in a form; what is too much of it, the API says."""
+"""The most digits of a number in a form. The API has its own limits."""
 
 _NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._:-]{1,255}")
 
@@ -42,25 +42,25 @@ _WORDS.verbose = True
 
 
 def is_name(text: str) -> bool:
-    """Whether a job may be called so, and it may go into a path."""
+    """Return whether a text is a valid name of a job, and safe in a path."""
     return _NAME.fullmatch(text) is not None
 
 
 def in_words(cron: str) -> str:
-    """A schedule in words; where there are none for it, the expression."""
+    """Return a schedule in words, or the cron expression if it cannot be described."""
     with suppress(FormatException, MissingFieldException, WrongArgumentException):
         return str(get_description(cron, _WORDS))
     return cron
 
 
 async def every(api: Api, now: datetime) -> Mapping[str, Any]:
-    """Each job: its schedule in words, its last run, and the days around now."""
+    """Return all jobs, each with its schedule in words, its last run, and the days around now."""
     jobs = (await api.get("/jobs", limit=MOST_JOBS))["jobs"]
     return {"jobs": [{"job": job, **await _around_now(api, job, _RUNS, now)} for job in jobs]}
 
 
 async def one(api: Api, name: str, now: datetime) -> Mapping[str, Any]:
-    """A job: its rules, its days, what its runs came to, and its backfills."""
+    """Return a job with its rules, its runs and firings, and its backfills."""
     job = await api.get(f"/jobs/{name}")
     backfills = (await api.get(f"/jobs/{name}/backfills", limit=_BACKFILLS))["backfills"]
     return {
@@ -73,7 +73,7 @@ async def one(api: Api, name: str, now: datetime) -> Mapping[str, Any]:
 
 
 async def runs(api: Api, name: str, query: Mapping[str, str]) -> Mapping[str, Any]:
-    """A page of what came of the firings, by the address: of a status, and where it begins."""
+    """Return a page of a job's runs, by the status and the cursor in the address."""
     asked = {each: query[each] for each in ("status", "cursor") if query.get(each)}
     page = await api.get(f"/jobs/{name}/runs", limit=_RUNS, **asked)
     cursor = page["nextCursor"]
@@ -88,16 +88,16 @@ async def runs(api: Api, name: str, query: Mapping[str, str]) -> Mapping[str, An
 
 
 async def run(api: Api, name: str, id: str) -> Mapping[str, Any]:
-    """What came of one firing."""
+    """Return one run."""
     found = await api.get(f"/jobs/{name}/runs/{id}")
     return {"run": found, "goes_on": found["status"] in _OPEN}
 
 
 async def act(api: Api, name: str, form: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """Carry out what a form of a job's page asks for; of a backfill that is only tried out, its plan.
+    """Carry out the action of a form on a job's page. For a dry run of a backfill, return its plan.
 
     Raises:
-        Refused: the API did not, or a field cannot be read.
+        Refused: the API has refused it, or a field cannot be read.
     """
     path, key = f"/jobs/{name}", form.get("key", "")
     what, _, id = form.get("do", "").partition(" ")
@@ -137,7 +137,7 @@ async def _around_now(api: Api, job: Mapping[str, Any], limit: int, now: datetim
 
 
 def _fields_of(job: Mapping[str, Any]) -> Sequence[Field]:
-    """What a trigger by hand may tell the worker."""
+    """Return the fields for the metadata of a manual trigger."""
     return fields_of(job["metadataSchema"], "metadata")
 
 

@@ -1,4 +1,4 @@
-"""The pages of the batch jobs: all of them; one with its runs, backfills and what can be done; one run."""
+"""The pages of the batch jobs: all jobs; one job with its runs, backfills and actions; one run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,27 +14,27 @@ _ONE = f"{_ALL}/{{job}}"
 
 
 async def show(visit: Visit) -> Response:
-    """Every job."""
+    """Show all jobs."""
     return visit.page("jobs/list.html", await jobs.every(visit.api, visit.now))
 
 
 async def show_one(visit: Visit) -> Response:
-    """One job."""
+    """Show one job."""
     return await _page_of(visit, _name_in(visit))
 
 
 async def show_runs(visit: Visit) -> Response:
-    """All that came of its firings, page by page."""
+    """Show a page of a job's runs."""
     return visit.page("jobs/runs.html", await jobs.runs(visit.api, _name_in(visit), visit.query))
 
 
 async def show_run(visit: Visit) -> Response:
-    """What came of one firing."""
+    """Show one run."""
     return visit.page("jobs/run.html", await jobs.run(visit.api, _name_in(visit), visit.id_of("run")))
 
 
 async def act(visit: Visit) -> Response:
-    """What a form of its page asks for; a plan is shown at once, and changes nothing."""
+    """Carry out the action of a form. The plan of a backfill is only shown, and changes nothing."""
     name, form = _name_in(visit), dict(await visit.form())
     try:
         plan = await jobs.act(visit.api, name, form)
@@ -58,10 +58,10 @@ async def _page_of(
 
 
 def _name_in(visit: Visit) -> str:
-    """The name in the path, which goes into a path of the API.
+    """Return the job's name in the path, which can be used in a path of the API.
 
     Raises:
-        Refused: it is none.
+        Refused: it is not valid.
     """
     name = str(visit.request.path_params["job"])
     if not jobs.is_name(name):

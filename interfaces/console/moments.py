@@ -1,4 +1,4 @@
-"""Moments as fields of a form have them, and as the API does: one without a zone is in UTC."""
+"""Conversion of times between the fields of a form and the API. A time without an offset is in UTC."""
 
 import re
 
@@ -6,13 +6,13 @@ _LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 
 
 def as_instant(value: str) -> str:
-    """What a field for a moment gives; anything else stays as it is, for the API to judge."""
+    """Return a field's time in the API's form. Anything else is returned unchanged, for the API to check."""
     if not (local := _LOCAL.fullmatch(value)):
         return value
     return f"{value}{'' if local[1] else ':00'}Z"
 
 
 def as_local(value: str) -> str:
-    """A moment in UTC as a field for one takes it; anything else stays as it is."""
+    """Return a UTC time in the form of a field. Anything else is returned unchanged."""
     local = value.removesuffix("Z")
     return local if _LOCAL.fullmatch(local) else value

@@ -1,4 +1,4 @@
-"""One workflow as people see it, out of the API's answers."""
+"""The page of one workflow, read from the API."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from interfaces.console.filters import Links, place_of
 from interfaces.console.workflow_orders import orders_of, step_orders_of
 
 _LISTS: Mapping[str, int] = {"events": 50, "executions": 20, "steps": 50}
-"""How many of each are on a page; each turns its own pages."""
+"""The lists of the page, each with its own pagination, and how many items they show."""
 
 
 async def one(
@@ -21,10 +21,10 @@ async def one(
     *,
     is_operator: bool,
 ) -> Mapping[str, Any]:
-    """A workflow: how far it is, its steps, what happened to it, and what can be done with it. Its steps are
-    no older than what is told to have happened: a page that its stream has taken anew misses nothing.
+    """Return a workflow with its progress, steps, events and possible actions. The steps are not older than
+    the events, so that a page that is reloaded because of an event shows its effect.
 
-    ``form`` is one that was refused: what was filled in is there again.
+    ``form`` is a form that was refused, whose fields are filled in again.
     """
     events, event_pages = await _listed(api, id, "events", query)
     workflow = await api.get_at(f"/workflows/{id}", events["total"])
@@ -56,7 +56,7 @@ async def one(
 
 
 def _place_in_plan(step: Mapping[str, Any]) -> tuple[str, int]:
-    """Items of a step in the order of its elements: those that were begun at once have none in a list."""
+    """Return the key that sorts a step's items in the order of their elements."""
     return step["stepType"].partition("[")[0], step["item"] or 0
 
 

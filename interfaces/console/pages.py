@@ -1,4 +1,4 @@
-"""Pages out of templates, with the headers that every page has, and the files that they load."""
+"""Renders pages from templates, with the headers of every page, and serves the files that pages load."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -29,8 +29,8 @@ _HEADERS = {
 
 
 class Pages:
-    """Renders; everything in a template is escaped, with what is hidden in it marked, and a name that is
-    missing is an error. No file is opened for a page: there is one also where none can be opened any more."""
+    """Renders templates. All values are escaped, invisible characters are marked, and a missing name is an
+    error. The templates are read once, so that pages can be shown even if no more files can be opened."""
 
     def __init__(self) -> None:
         self._templates = Environment(
@@ -47,19 +47,19 @@ class Pages:
         self._templates.get_template("error.html")
 
     def page(self, name: str, context: Mapping[str, Any], *, status: int = 200) -> Response:
-        """A page."""
+        """Return a page."""
         html = self._templates.get_template(name).render(**context)
         return Response(html, status_code=status, media_type="text/html", headers=_HEADERS)
 
 
 def _templates() -> Mapping[str, str]:
-    """All of them, by their names."""
+    """Return all templates by name."""
     folder = _HERE / "templates"
     return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in folder.rglob("*.html")}
 
 
 def static_routes() -> list[Route]:
-    """The files that pages load."""
+    """Return the routes of the files that pages load."""
     return [_file(path) for path in sorted((_HERE / "static").iterdir()) if path.suffix in _MEDIA_TYPES]
 
 
@@ -72,14 +72,14 @@ def _file(path: Path) -> Route:
 
 
 def _when(moment: str) -> Markup:
-    """A time, which the script writes in the reader's zone; without it, UTC."""
+    """Return a time in UTC. The script converts it to the reader's time zone."""
     shown = datetime.fromisoformat(moment).strftime("%Y-%m-%d %H:%M UTC")
     return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(moment, shown)
 
 
 @pass_context
 def _left(context: Context, moment: str) -> str:
-    """How long there is until then from the page's ``now``, or has been since, in its largest unit."""
+    """Return the time from the page's ``now`` until a moment, or since then, in its largest unit."""
     seconds = (datetime.fromisoformat(moment) - context["now"]).total_seconds()
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if abs(seconds) >= size:
@@ -88,13 +88,13 @@ def _left(context: Context, moment: str) -> str:
 
 
 def _number(value: float) -> Markup:
-    """A number, which the script writes as the reader's language does; without it, with commas."""
+    """Return a number with commas. The script converts it to the format of the reader's language."""
     shown = f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
     return Markup('<data value="{0}" title="{0}">{1}</data>').format(value, shown)
 
 
 def _lasted(milliseconds: float) -> str:
-    """A length of time in its two largest units."""
+    """Return a duration in its two largest units."""
     seconds = milliseconds / 1000
     if seconds < 60:
         return f"{seconds:.1f} s"
@@ -109,19 +109,21 @@ def _lasted(milliseconds: float) -> str:
 
 
 def pretty(value: object) -> str:
-    """JSON on several lines; a text as it is."""
+    """Return a value as indented JSON, or a text unchanged."""
     if isinstance(value, str):
         return value
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def _risk(score: float) -> str:
-    """In words, which is also the badge's class; the thresholds are the console's own, and decide nothing."""
+    """Return a risk score in words, which are also the badge's CSS class. The thresholds are for display
+    only."""
     return "high" if score >= 0.7 else "medium" if score >= 0.4 else "low"
 
 
 def _whom(keys: Sequence[str]) -> str:
-    """Whom an approval waits for: ``user:ada``, ``group:finance``, ``role:cfo``, ``anyone``."""
+    """Return in words whom an approval waits for: ``user:ada``, ``group:finance``, ``role:cfo``,
+    ``anyone``."""
     named = []
     for kind, _, name in (each.partition(":") for each in keys):
         named.append("anybody" if kind == "anyone" else name if kind == "user" else f"{kind} {name}")

@@ -1,4 +1,4 @@
-"""The pages of messages that can never be handled: the oldest; one, with what can be done."""
+"""The pages of parked messages, which can never be handled: the oldest ones, and one with its actions."""
 
 from collections.abc import Sequence
 
@@ -13,18 +13,18 @@ _ONE = f"{_ALL}/{{id}}"
 
 
 async def show(visit: Visit) -> Response:
-    """The oldest."""
+    """Show the oldest messages."""
     return await _list_of(visit)
 
 
 async def show_one(visit: Visit) -> Response:
-    """One, with what it says."""
+    """Show one message with its payload."""
     message = await visit.api.get(f"{_API}/{visit.id_of('parked message')}")
     return visit.page("system/parked_message.html", {"message": message, "given": Document()})
 
 
 async def act(visit: Visit) -> Response:
-    """Requeue or discard it. One that is gone meanwhile is told of beside those that are left."""
+    """Requeue or discard a message. If it is no longer parked, show that with the remaining messages."""
     path, form = f"{_API}/{visit.id_of('parked message')}", dict(await visit.form())
     do, key, reason = form.get("do"), form.get("key", ""), form.get("reason", "").strip()
     try:

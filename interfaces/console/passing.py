@@ -1,6 +1,6 @@
-"""An answer of the API as it is, part by part: a stream of events, or a download held in nobody's memory.
+"""Passes on a response of the API part by part: a stream of events, or a download that is not kept in memory.
 
-What the API refuses is a refusal here as well, so that a person reads it as on any page.
+A refusal by the API is raised, so that it is shown as on any page.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _ASKED = (b"last-event-id", b"accept", b"accept-encoding")
 
 
 class Passed(Response):
-    """What the API answers to the visitor's own connection, as to whoever ``headers`` say."""
+    """The API's response to the caller that ``headers`` identify, sent over the visitor's connection."""
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str], path: str, query: str) -> None:
         super().__init__()
@@ -27,10 +27,10 @@ class Passed(Response):
         self._query = query
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Ask the API in the visitor's place.
+        """Send the request to the API on the visitor's behalf.
 
         Raises:
-            ApiError: it refused.
+            ApiError: the API has refused it.
         """
         refusal = _Refusal(send)
         asked = [(name, value) for name, value in scope["headers"] if name in _ASKED]
@@ -50,7 +50,7 @@ class Passed(Response):
 
 
 class _Refusal:
-    """Lets an answer through, but keeps one that refuses."""
+    """Sends a successful response on, and keeps one that is an error."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -59,7 +59,7 @@ class _Refusal:
         self._body = b""
 
     async def send(self, message: Message) -> None:
-        """Take a part of the answer."""
+        """Take a part of the response."""
         if message["type"] == "http.response.start" and message["status"] >= 400:
             self._status, self._headers = message["status"], Headers(raw=message["headers"])
         elif self._status:
@@ -68,10 +68,10 @@ class _Refusal:
             await self._send(message)
 
     def tell(self) -> None:
-        """Raise what was kept.
+        """Raise the error, if the response was one.
 
         Raises:
-            ApiError: there is something.
+            ApiError: the API's error.
         """
         if self._status:
             error = msgspec.json.decode(self._body)["error"]

@@ -1,4 +1,4 @@
-"""One thing through time: its events, and it as it once was, out of the API's answers."""
+"""The history of one object: its events and its earlier states, read from the API."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,8 @@ from interfaces.console.things import Thing, thing_of
 
 _EVENTS = 100
 _ONE_OF = 20
-"""Events of other things may go by the same name: those of a job's backfills do."""
+"""How many events to search for one of the object: other objects may have the same ID in the trail, as a
+job's backfills do."""
 
 _NOTHING_YET = (
     *("WORKFLOW_NOT_FOUND", "HITL_APPROVAL_NOT_FOUND", "JOB_NOT_FOUND"),
@@ -21,10 +22,10 @@ _NOTHING_YET = (
 
 
 async def thing(api: Api, kind: str, id: str, query: Mapping[str, str]) -> Mapping[str, Any]:
-    """A thing with its events: as of a version, or a moment, that the address names, or now.
+    """Return an object with its events, as it is now or was at the version or time in the address.
 
     Raises:
-        Refused: there is no such thing, or that is no version or moment.
+        Refused: there is no such object, or the version or time is not valid.
     """
     found = await thing_of(api, kind, id)
     place = place_of(query, {})
@@ -44,7 +45,7 @@ async def thing(api: Api, kind: str, id: str, query: Mapping[str, str]) -> Mappi
 
 
 async def _now(api: Api, path: str, page: Mapping[str, Any], query: Mapping[str, str]) -> Mapping[str, Any]:
-    """What has no past to look at: as it is, beside the event that the address names."""
+    """Return an object without earlier states: its current state, and the event that the address names."""
     version = query.get("version", "").strip()
     return {
         "newest": page["total"],
@@ -60,7 +61,7 @@ async def _now(api: Api, path: str, page: Mapping[str, Any], query: Mapping[str,
 async def _then(
     api: Api, found: Thing, page: Mapping[str, Any], query: Mapping[str, str]
 ) -> Mapping[str, Any]:
-    """A thing as of the version or moment, with what was different before."""
+    """Return an object as it was at the version or time, and what that version has changed."""
     events, path = page["events"], found.path
     newest = int(page["total"])
     version = query.get("version", "").strip()
@@ -97,7 +98,7 @@ def _named(version: str, events: Sequence[Mapping[str, Any]]) -> Mapping[str, An
 
 
 async def _as_of(api: Api, path: str, as_of: str) -> Mapping[str, Any] | None:
-    """The thing then; nothing where there was none yet."""
+    """Return the object at a version or time, or None if it did not exist yet."""
     if as_of == "0":
         return None
     try:
@@ -110,10 +111,11 @@ async def _as_of(api: Api, path: str, as_of: str) -> Mapping[str, Any] | None:
 
 
 async def _version_at(api: Api, found: Thing, moment: str, events: Sequence[Mapping[str, Any]]) -> int:
-    """In which version a thing was at a moment, by the events at hand or else by the trail.
+    """Return the version of an object at a time, 0 if it did not exist yet. It is found in the given events,
+    or else in the audit trail.
 
     Raises:
-        Refused: it is none.
+        Refused: it is not a time.
     """
     then = _read(moment)
     past = (int(each["version"]) for each in events if datetime.fromisoformat(each["timestamp"]) <= then)
@@ -140,7 +142,7 @@ def _before(version: str) -> str:
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Sequence[Document]:
-    """The members that are not as they were."""
+    """Return the members that have changed."""
     return [
         Document(name=name, before=before.get(name), now=now.get(name))
         for name in [*now, *(each for each in before if each not in now)]

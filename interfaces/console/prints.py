@@ -1,6 +1,6 @@
-"""Prints of what a form has shown, which go along with it: what differs from them, somebody has changed.
+"""Hashes of the values that a form has shown, in a hidden field: a value with another hash was changed.
 
-So what another has changed meanwhile is not put back by a form that was filled in before.
+Only changed values are sent. So a form does not revert what another user has changed in the meantime.
 """
 
 from collections.abc import Mapping
@@ -12,21 +12,21 @@ import msgspec
 from interfaces.console.api import Refused
 
 SEEN = "seen"
-"""The field of a form that holds them."""
+"""The name of the hidden field."""
 
 T = TypeVar("T")
 
 
 def prints_of(shown: Mapping[str, object]) -> str:
-    """The value of that field: a print of each of the others."""
+    """Return the value of the hidden field: a hash of each value that is shown."""
     return msgspec.json.encode({name: _print_of(value) for name, value in shown.items()}).decode()
 
 
 def changed_in(form: Mapping[str, str], given: Mapping[str, T]) -> dict[str, T]:
-    """What of ``given``, which a form has brought back, is not as it was shown.
+    """Return those values of a form that differ from the values that it had shown.
 
     Raises:
-        Refused: The form does not say what was shown..
+        Refused: the hidden field is missing or not valid.
     """
     try:
         seen = msgspec.json.decode(form.get(SEEN, ""), type=dict[str, str])
@@ -36,7 +36,7 @@ def changed_in(form: Mapping[str, str], given: Mapping[str, T]) -> dict[str, T]:
 
 
 def _print_of(value: object) -> str:
-    """A browser may give a text back with other line ends, or from a field that has none."""
+    """Return a hash. Line ends do not count: a browser may change them, and some fields have none."""
     if isinstance(value, str):
         value = value.replace("\r", "").replace("\n", "").strip()
     return sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:16]

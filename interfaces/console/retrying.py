@@ -1,4 +1,4 @@
-"""A retry by a form: from which step on, and with which input in place of the one that the workflow has."""
+"""The form that retries a workflow: from which step, and with which changed input."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,15 +9,15 @@ from interfaces.console.input_form import Field, changed_input, fields_of, fille
 from interfaces.console.prints import SEEN, prints_of
 
 _MOST_CHARACTERS = 50_000
-"""Of an input that is changed by a form: what a form may hold has an end, and so has what anybody reads."""
+"""The longest input that a form can change, in characters."""
 
 _LEFT_OUT = "omittedBytes"
-"""In the place of an input that was too large for its document."""
+"""The member that replaces an input that is too large for the workflow's document."""
 
 
 async def asked_of(api: Api, workflow: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a retry's form asks for. A workflow that is completed is done again from a step only; where a
-    compensation is tried again, there is nothing to choose."""
+    """Return the fields of the form. For a completed workflow a step must be chosen. If a failed compensation
+    is tried again, there is nothing to choose."""
     if workflow["status"] == "compensation_failed":
         return {"steps": (), "fields": (), "may_be_silent": True, "is_too_large": False}
     fields = await _fields(api, workflow)
@@ -34,10 +34,10 @@ async def asked_of(api: Api, workflow: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 async def asked_by(api: Api, workflow: Mapping[str, Any], form: Mapping[str, str]) -> Mapping[str, Any]:
-    """What a form asks for, in the words of the API; an input that was left as it was is none.
+    """Return the body for the API from a form. It has an input only if the input was changed.
 
     Raises:
-        Refused: a field has something that cannot be read.
+        Refused: a field cannot be read.
     """
     asked: dict[str, Any] = {}
     if step := form.get("fromStep", "").strip():
@@ -50,7 +50,7 @@ async def asked_by(api: Api, workflow: Mapping[str, Any], form: Mapping[str, str
 
 
 async def _fields(api: Api, workflow: Mapping[str, Any]) -> Sequence[Field]:
-    """By the version that it runs, unless that is gone."""
+    """Return the fields of the input, from the workflow's version of the definition unless it is gone."""
     try:
         version = workflow["definitionVersion"]
         schema = (await definition(api, workflow["definition"], version=version))["inputSchema"]

@@ -1,7 +1,7 @@
-"""Who looks at the console: what was said at the door, in a sealed cookie, or a gateway's headers.
+"""Sessions of the console: the user's sign-in in an encrypted cookie, or the headers of a gateway.
 
-The cookie holds what the API is told, encrypted: it needs no store. Any instance takes one with a token; it
-is good for as long as it was made for, and never longer than its token.
+The cookie contains the headers for the API, encrypted, so no store is needed. Every instance accepts a cookie
+with a token. It is valid for a limited time, and never longer than its token.
 """
 
 import base64
@@ -22,9 +22,9 @@ from interfaces.rest.this_machine import names_this_machine
 COOKIE = "orchestrator_console"
 _PATH = "/console"
 _MOST_BYTES = 4096
-"""Of a cookie's name and value (RFC 6265, 6.1): a browser lets a longer one drop, and says so to nobody."""
+"""The limit for a cookie's name and value (RFC 6265, 6.1). Browsers silently drop longer cookies."""
 AsksFor = Literal["token", "name"]
-"""What one signs in with."""
+"""What the sign-in form asks for."""
 
 _TRUSTED = (b"x-tenant-id", b"x-user-id", b"x-user-roles")
 
@@ -33,26 +33,27 @@ Form = Mapping[str, str]
 
 
 class NotHere(Exception):
-    """Somebody would say who they are, and does not sit at this machine."""
+    """A user wants to sign in by name, but not at an address of this machine."""
 
 
 class TooLong(Exception):
-    """What somebody has given at the door is more than a browser would keep."""
+    """The sign-in form has more content than fits into a cookie."""
 
 
 class GatewaySession:
-    """The gateway has signed people in; its headers go on to the API as they came."""
+    """The gateway authenticates users. Its headers are passed on to the API unchanged."""
 
     asks_for: AsksFor | None = None
 
     def headers(self, request: Request) -> Headers | None:
-        """What the API is told of the caller; also what is said twice, which it refuses."""
+        """Return the gateway's headers for the API, or None without a tenant. Duplicate headers are passed
+        on, and the API refuses them."""
         given = Headers(raw=[(name, value) for name, value in request.headers.raw if name in _TRUSTED])
         return given if "x-tenant-id" in given else None
 
 
 class CookieSession:
-    """People say at the door who they are; ``seconds`` is how long a cookie is good."""
+    """Users sign in with a form. A cookie is valid for ``seconds``."""
 
     def __init__(self, secret: str, seconds: int) -> None:
         derived = HKDF(SHA256(), 32, salt=None, info=b"workflow-orchestrator console v2")
@@ -68,10 +69,10 @@ class CookieSession:
             return None
 
     def sign_in(self, request: Request, response: Response, told: Form) -> None:
-        """Give out the cookie, once the API has taken what it is told.
+        """Set the cookie. ``told`` are the headers for the API, which must have been authenticated.
 
         Raises:
-            TooLong: it does not fit in.
+            TooLong: they do not fit into a cookie.
         """
         sealed = self._seal.encrypt(msgspec.json.encode(told)).decode()
         if len(COOKIE) + len(sealed) > _MOST_BYTES:
@@ -87,24 +88,24 @@ class CookieSession:
         )
 
     def sign_out(self, response: Response) -> None:
-        """Take it back."""
+        """Delete the cookie."""
         response.delete_cookie(COOKIE, path=_PATH, httponly=True, samesite="strict")
 
 
 class TokenSession(CookieSession):
-    """With a token of the platform, which the API verifies at each request."""
+    """Users sign in with a token of the platform, which the API verifies at each request."""
 
     asks_for: AsksFor | None = "token"
 
     def told_by(self, request: Request, form: Form) -> tuple[Form, Headers]:
-        """What the API is told after that form; and the same as headers."""
+        """Return the sign-in form's content for the cookie, and the same as headers for the API."""
         told = {"x-tenant-id": form.get("tenant", "").strip()}
         told["authorization"] = f"Bearer {form.get('token', '').strip()}"
         return told, _headers(told)
 
 
 class NameSession(CookieSession):
-    """Whoever sits at this machine is believed, unless a gateway says who they are: to try things out."""
+    """For trying things out: users on this machine sign in by name, unless a gateway identifies them."""
 
     asks_for: AsksFor | None = "name"
 
@@ -118,10 +119,10 @@ class NameSession(CookieSession):
         return given or (super().headers(request) if names_this_machine(request.headers) else None)
 
     def told_by(self, request: Request, form: Form) -> tuple[Form, Headers]:
-        """What the API is told after that form; and the same as headers.
+        """Return the sign-in form's content for the cookie, and the same as headers for the API.
 
         Raises:
-            NotHere: the browser did not come by an address of this machine.
+            NotHere: the request was not sent to an address of this machine.
         """
         if not names_this_machine(request.headers):
             raise NotHere("Open the console at an address of this machine, such as 127.0.0.1 or localhost.")
@@ -131,5 +132,5 @@ class NameSession(CookieSession):
 
 
 def _headers(told: Form) -> Headers:
-    """As a client sends them: in UTF-8."""
+    """Return headers encoded as a client sends them, in UTF-8."""
     return Headers(raw=[(name.encode(), value.encode()) for name, value in told.items()])

@@ -1,4 +1,4 @@
-"""The settings of the process as rows of a page: each by its name, with its value and where it comes from."""
+"""The settings of the process as rows of a page, each with its name, its value and its source."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ _EMPTY = {"None": "—", "''": "—", "[]": "none", "{}": "none"}
 
 
 def sections_of(shown: Mapping[str, Any]) -> Mapping[str, list[Document]]:
-    """The rows of each section, out of the API's answer."""
+    """Return the rows of each section of the API's response."""
     return {
         name: [
             Document(name=row, value=_told(value), **_source(shown["sources"].get(f"{name}.{row}")))
@@ -21,7 +21,7 @@ def sections_of(shown: Mapping[str, Any]) -> Mapping[str, list[Document]]:
 
 
 def _told(value: Any) -> str:
-    """In words where it is nothing or a list of texts, else as JSON has it."""
+    """Return a value as text: an empty one or a list of strings in words, any other as JSON."""
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
         return ", ".join(value)
     return value if isinstance(value, str) and value else _EMPTY.get(repr(value)) or pretty(value)

@@ -1,4 +1,4 @@
-"""Starting a workflow by a form that is made from its definition."""
+"""Starts a workflow with a form that is generated from its definition."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from interfaces.console.input_form import PREFIX, Field, fields_of, input_of
 
 
 async def to_start(api: Api, name: str) -> Mapping[str, Any]:
-    """What can be started; with a name, the fields of that definition's input."""
+    """Return the definitions to choose from; with a name, also the fields of that definition's input."""
     context: dict[str, Any] = {"definitions": await startable(api), "definition": None, "fields": ()}
     if name:
         context["definition"] = chosen = await definition(api, name)
@@ -18,7 +18,7 @@ async def to_start(api: Api, name: str) -> Mapping[str, Any]:
 
 
 def left_over(fields: Sequence[Field], form: Mapping[str, str]) -> Mapping[str, str]:
-    """What was typed, by name, into fields that there are no longer."""
+    """Return what was typed into fields that no longer exist, by name."""
     names = [PREFIX + field.name for field in fields]
     return {
         name.removeprefix(PREFIX): text
@@ -28,10 +28,11 @@ def left_over(fields: Sequence[Field], form: Mapping[str, str]) -> Mapping[str, 
 
 
 async def start(api: Api, form: Mapping[str, str]) -> str:
-    """Start what a form asks for, in the version that it was made from; the workflow's id.
+    """Start a workflow from a form, in the version that the form was generated from. Return the workflow's
+    ID.
 
     Raises:
-        Refused: the API did not, a field cannot be read, or there is another version by now.
+        Refused: the API has refused it, a field cannot be read, or there is a newer version by now.
     """
     chosen = await definition(api, form.get("definition", ""))
     shown = form.get("version", str(chosen["version"]))

@@ -1,4 +1,4 @@
-"""The page of the process itself: what it needs and whether that is there, and how far its followers are."""
+"""The pages of the process: its dependencies, its followers and its settings."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ _DEPENDENCIES = (
 
 
 async def show(visit: Visit) -> Response:
-    """What the probes of this process say."""
+    """Show the results of the process's health checks."""
     ready = await visit.api.probe("/ready")
     context = {
         "ready": ready,
@@ -30,7 +30,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def show_settings(visit: Visit) -> Response:
-    """What this process works by."""
+    """Show the effective settings."""
     shown = await visit.api.get("/system/settings")
     context = {"sections": sections_of(shown), "versions": shown["versions"]}
     return visit.page("system/settings.html", context)

@@ -1,4 +1,5 @@
-"""The kinds of things that have a trail of their own: where the API has it, and what they belong to."""
+"""The kinds of objects that have their own history: their paths in the API, and their pages in the
+console."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,8 @@ from interfaces.console.jobs import MOST_JOBS, is_name
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """``path`` is the API's; whether one goes by a name, and whether it can be seen as it once was."""
+    """A kind of object: its ``path`` in the API, whether it has a name instead of a UUID, and whether the API
+    can show its earlier states."""
 
     path: str
     is_named: bool = False
@@ -28,11 +30,11 @@ _KINDS: Mapping[str, Kind] = {
     "delegation": Kind(path="/hitl/delegations", has_past=False),
     "definition": Kind(path="/workflow-definitions", is_named=True, has_past=False),
 }
-"""By the names that the trail has for them; one of all delegations' is that of each."""
+"""The kinds by the names of their aggregates; the aggregate of all delegations counts for each delegation."""
 
 
 class Thing(msgspec.Struct, frozen=True):
-    """One of them, by its kind and its path in the API."""
+    """An object, with its kind, its ID and its path in the API."""
 
     kind: str
     id: str
@@ -40,11 +42,12 @@ class Thing(msgspec.Struct, frozen=True):
 
     @property
     def has_past(self) -> bool:
-        """Whether it can be seen as it once was."""
+        """Whether the API can show its earlier states."""
         return _KINDS[self.kind].has_past
 
     def home(self, now: Mapping[str, Any] | None) -> tuple[str, str] | None:
-        """Where the console has it, or what it belongs to, below its own address, and what that is called."""
+        """Return the console's page of the object, or of what it belongs to, and the text of the link to
+        it."""
         match self.kind:
             case "workflow" | "approval" | "job":
                 return f"/{self.kind}s/{quote(self.id)}", f"Current {self.kind}"
@@ -58,10 +61,10 @@ class Thing(msgspec.Struct, frozen=True):
 
 
 async def thing_of(api: Api, kind: str, id: str) -> Thing:
-    """What an address names.
+    """Return the object that an address names.
 
     Raises:
-        Refused: there is no such thing.
+        Refused: there is no such object.
     """
     if kind not in _KINDS or not (is_name(id) if _KINDS[kind].is_named else is_uuid(id)):
         raise _none()
@@ -73,7 +76,7 @@ async def thing_of(api: Api, kind: str, id: str) -> Thing:
 
 
 async def _job_of(api: Api, backfill_id: str) -> str:
-    """Whose backfill it is, as its first event tells; where that is in an archive, as each job does."""
+    """Return the job of a backfill, from its first event, or if that is archived, by asking for each job."""
     page = await api.get("/audit/events", aggregateId=backfill_id, type="backfill.requested", limit=1)
     events = page["events"]
     if not events:

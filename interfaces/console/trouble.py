@@ -1,4 +1,4 @@
-"""What a page says when something was not done: what happened, and what can be done about it."""
+"""The texts of an error page: what happened, and what the user can do about it."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -12,7 +12,7 @@ class _Told(msgspec.Struct, frozen=True):
     title: str
     advice: str
     message: str = ""
-    """Where nobody has said anything better."""
+    """The message if the error has none."""
 
 
 _OTHER = _Told("Not done", "Nothing was changed. Go back, correct what the message says, and try again.")
@@ -57,17 +57,18 @@ _TOLD_OF: Mapping[str, _Told] = {
         "system tenant, by people who are admitted to it. Your roles do not change that.",
     ),
 }
-"""By the code of the refusal, where the status alone would tell something else."""
+"""The texts by error code, where those of the status would be wrong."""
 
 
 def address_of(request: Request) -> str:
-    """The page that somebody is at, or whose form they send."""
+    """Return the path and query of the request."""
     query = request.url.query
     return f"{request.url.path}?{query}" if query else request.url.path
 
 
 def trouble(request: Request, status: int, message: str, code: str = "") -> Mapping[str, Any]:
-    """What the page says of it, for its template; a bare name of the status is no message."""
+    """Return the context of the error page's template. The bare name of the status does not count as a
+    message."""
     told = _TOLD_OF.get(code) or _TOLD.get(status, _OTHER)
     if told.message and message in ("", HTTPStatus(status).phrase):
         message = told.message

@@ -1,4 +1,4 @@
-"""A request of somebody who is known, and what a page has to answer it."""
+"""A request of an authenticated user, and the means to respond to it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -22,10 +22,10 @@ _MOST_FORM_BYTES = 256 * 1024
 
 
 class Visit:
-    """Somebody asks for a page, or sends a form; ``api`` answers as to them. For all that a page tells of
-    times it is ``now``.
+    """A request for a page, or with a form. ``api`` is called as the user. All relative times of a page are
+    relative to ``now``.
 
-    By ``is_operator`` a page tells what it offers; what may be done, the API says.
+    ``is_operator`` determines which actions a page offers. Whether they are allowed, the API decides.
     """
 
     def __init__(
@@ -50,14 +50,15 @@ class Visit:
 
     @property
     def query(self) -> Mapping[str, str]:
-        """What stands in the address."""
+        """The parameters in the address."""
         return {name: typed(value) for name, value in self.request.query_params.items()}
 
     def id_of(self, what: str) -> str:
-        """The id in the path, which goes into a path of the API and so may hold nothing else.
+        """Return the UUID in the path, which can be used in a path of the API. ``what`` is the object it
+        identifies, for the error.
 
         Raises:
-            Refused: it is none; ``what`` it would be the id of is said.
+            Refused: it is not a UUID.
         """
         id = str(self.request.path_params["id"])
         if not is_uuid(id):
@@ -65,21 +66,21 @@ class Visit:
         return quote(id.lower())
 
     async def form(self) -> list[tuple[str, str]]:
-        """The fields of the form that was sent; raises as ``form_of``."""
+        """Return the fields of the form that was sent. Raises as :func:`form_of` does."""
         return await form_of(self.request)
 
     def page(self, template: str, context: Mapping[str, Any], refused: Refused | None = None) -> Response:
-        """A page, which says what of it the API refused."""
+        """Return a page, with the error if an action was ``refused``."""
         status = refused.status if refused else 200
         return self._pages.page(template, {**self._frame(), **context, "refused": refused}, status=status)
 
     def told(self, status: int, message: str, code: str = "") -> Response:
-        """A page that only says what is the matter."""
+        """Return an error page."""
         context = {**self._frame(), **trouble(self.request, status, message, code)}
         return self._pages.page("error.html", context, status=status)
 
     def goes_to(self, address: str) -> Response:
-        """The page that is shown after a form."""
+        """Redirect to a page after a form was processed."""
         return RedirectResponse(address, status_code=303)
 
     def _frame(self) -> Mapping[str, Any]:
@@ -92,10 +93,10 @@ Handler = Callable[[Visit], Awaitable[Response]]
 
 
 async def form_of(request: Request) -> list[tuple[str, str]]:
-    """The fields of the form that was sent, also those that are empty.
+    """Return the fields of the form that was sent, including empty ones.
 
     Raises:
-        ApiError: it is too large.
+        ApiError: 413, it is too large.
     """
     raw = await raw_body(request, _MOST_FORM_BYTES)
     return [
@@ -107,7 +108,8 @@ async def form_of(request: Request) -> list[tuple[str, str]]:
 def frame_of(
     person: str | None, *, signs_in: bool, path: str = "", tenant: str | None = None
 ) -> Mapping[str, Any]:
-    """What every page has; the key is for its form. Whoever is of the system tenant is led to what is its."""
+    """Return the context that every page has: a new idempotency key for its forms, and for the system tenant
+    the links to its pages."""
     return {
         "person": person,
         "signs_in": signs_in,

@@ -1,4 +1,4 @@
-"""What people order of a workflow and of its steps, by the forms of its page."""
+"""The actions on a workflow and its steps, by the forms of its page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ _ORDERS: Mapping[str, Sequence[str]] = {
     "cancel": ("pending", "running", "paused"),
     "retry": ("completed", "failed", "cancelled", "compensation_failed"),
 }
-"""In which states an order is offered; whether it may be carried out, the API says."""
+"""The states in which each action is offered. Whether it is allowed, the API decides."""
 
 _GOING_ON = ("running", "paused")
 
@@ -26,14 +26,15 @@ _OF_PEOPLE = ("approval", "workflow")
 
 
 def orders_of(workflow: Mapping[str, Any]) -> Sequence[str]:
-    """What is offered of it."""
+    """Return the actions that are offered for a workflow."""
     return [name for name, states in _ORDERS.items() if workflow["status"] in states]
 
 
 def step_orders_of(
     step: Mapping[str, Any], workflow: Mapping[str, Any], *, is_operator: bool
 ) -> Sequence[str]:
-    """What is offered of a step; of what undoes something, while that is done or where it has failed."""
+    """Return the actions that are offered for a step. For a compensation, there are some while the workflow
+    is being undone or if that has failed."""
     undoes = step["stepType"].endswith(".compensation")
     if workflow["status"] not in (_UNDOING if undoes else _GOING_ON) or _is_left_over(step, workflow):
         return ()
@@ -44,7 +45,7 @@ def step_orders_of(
 
 
 def _is_left_over(step: Mapping[str, Any], workflow: Mapping[str, Any]) -> bool:
-    """Whether it is an item of a ``map`` step that has ended, or of an earlier time that it began."""
+    """Return whether a step is an item of a ``map`` step that has ended or has started again since."""
     if step.get("item") is None:
         return False
     if step.get("outdated"):
@@ -54,10 +55,10 @@ def _is_left_over(step: Mapping[str, Any], workflow: Mapping[str, Any]) -> bool:
 
 
 async def order(api: Api, id: str, form: Mapping[str, str]) -> None:
-    """Carry out what a form of the workflow's page asks for: of it, or of one of its steps.
+    """Carry out the action of a form on the workflow's page, on the workflow or on one of its steps.
 
     Raises:
-        Refused: the API did not, or it was no order.
+        Refused: the API has refused it, or there is no such action.
     """
     what, _, step = form.get("do", "").partition(" ")
     if what not in (("retry", "skip") if step else _ORDERS):

@@ -1,4 +1,4 @@
-"""The workflows of a tenant: a list with filters, and a search, out of the API's answers."""
+"""The list of a tenant's workflows with filters, and the search, read from the API."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,10 +20,10 @@ _UNDER_ONE_CORRELATION = 200
 
 
 async def found(api: Api, query: Mapping[str, str]) -> Mapping[str, Any]:
-    """A page of the workflows that filters leave, the newest first.
+    """Return a page of the workflows that match the filters, newest first.
 
     Raises:
-        Refused: the API takes no such filter, or there is no such page.
+        Refused: a filter or the cursor is not valid.
     """
     filters = filters_of(query, _FILTERS)
     place = place_of(query, filters)
@@ -37,7 +37,7 @@ async def found(api: Api, query: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 async def around(api: Api, query: Mapping[str, str]) -> Mapping[str, Any]:
-    """What is shown of a list whatever it holds: what was asked for, and what can be."""
+    """Return what the page shows besides the list: the filters, and the values to choose from."""
     return {
         "shown": shown_of(filters_of(query, _FILTERS)),
         "sought": query.get("q", "").strip(),
@@ -47,11 +47,11 @@ async def around(api: Api, query: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 async def sought(api: Api, text: str) -> str:
-    """Where what somebody looks for is, below the console: one workflow, those of a deal or a definition, or
-    what happened under a correlation id.
+    """Return the console's page for a search: one workflow, the workflows of a deal or of a definition, or
+    the events with a correlation ID.
 
     Raises:
-        Refused: there is nothing of that name.
+        Refused: nothing matches.
     """
     if is_uuid(text) and await _answer(api, f"/workflows/{text}"):
         return f"/workflows/{text.lower()}"
@@ -71,7 +71,7 @@ async def sought(api: Api, text: str) -> str:
 
 
 async def _answer(api: Api, path: str, **query: str | int) -> Any:
-    """An answer; none where there is no such thing, or none can be called so."""
+    """Return the API's response, or None if nothing has that ID or name, or if it is not valid."""
     try:
         return await api.get(path, **query)
     except Refused as refused:

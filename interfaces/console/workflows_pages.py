@@ -1,4 +1,4 @@
-"""The pages of workflows: the list, one of them as it goes on, and the form that starts one."""
+"""The pages of workflows: the list, one workflow with live updates, and the form that starts one."""
 
 from collections.abc import Sequence
 from urllib.parse import urlencode
@@ -15,7 +15,8 @@ _ONE = f"{_ALL}/{{id}}"
 
 
 async def show(visit: Visit) -> Response:
-    """Those that the filters in the address leave; those that the API does not take are still there."""
+    """Show the workflows that match the filters in the address. If the API refuses the filters, show them
+    again."""
     try:
         context = await workflows.found(visit.api, visit.query)
     except Refused as refused:
@@ -24,7 +25,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def find(visit: Visit) -> Response:
-    """Go where what was looked for is."""
+    """Go to the page that a search has found."""
     try:
         return visit.goes_to(f"{HOME}{await workflows.sought(visit.api, visit.query.get('q', '').strip())}")
     except Refused as refused:
@@ -38,13 +39,13 @@ async def _none(visit: Visit, refused: Refused) -> Response:
 
 
 async def show_start(visit: Visit) -> Response:
-    """What can be started, and the form of what was chosen."""
+    """Show the definitions, and the form of the chosen one."""
     context = await starting.to_start(visit.api, visit.query.get("definition", ""))
     return visit.page("workflows/start.html", {**context, "given": Document(), "left_over": {}})
 
 
 async def start(visit: Visit) -> Response:
-    """Start one; what was filled in is there again where that was refused."""
+    """Start a workflow. If it is refused, the page shows the form filled in again."""
     form = dict(await visit.form())
     try:
         id = await starting.start(visit.api, form)
@@ -56,7 +57,7 @@ async def start(visit: Visit) -> Response:
 
 
 async def show_one(visit: Visit) -> Response:
-    """One workflow."""
+    """Show one workflow."""
     context = await one_workflow.one(
         visit.api, visit.id_of("workflow"), visit.query, is_operator=visit.is_operator
     )
@@ -64,10 +65,8 @@ async def show_one(visit: Visit) -> Response:
 
 
 async def order(visit: Visit) -> Response:
-    """What a form of its page asks for; where that is refused, what was filled in is there again.
-
-    It leads back to the page of items where it was given, and to the newest events, which tell it.
-    """
+    """Carry out the action of a form. If it is refused, the page shows the form filled in again. Otherwise go
+    back to the same page of items, and to the newest events, which include the action."""
     id, form = visit.id_of("workflow"), dict(await visit.form())
     try:
         await workflow_orders.order(visit.api, id, form)
@@ -80,7 +79,7 @@ async def order(visit: Visit) -> Response:
 
 
 async def stream(visit: Visit) -> Response:
-    """The API's own stream of its changes, for the script of its page."""
+    """Pass on the API's stream of changes, for the page's script."""
     return visit.api.passed(f"/workflows/{visit.id_of('workflow')}/stream")
 
 

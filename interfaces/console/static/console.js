@@ -2,7 +2,7 @@
 const time = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const whole = new Intl.NumberFormat(), broken = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
-// Times and sums in the reader's way, calendars with today in the middle where they are not seen whole, and reasons that are asked for before a form is sent.
+// Formats times and numbers for the reader, scrolls calendars to today, and requires the fields that a form's button needs.
 function dress(part) {
   for (const each of part.querySelectorAll("time")) each.textContent = time.format(new Date(each.dateTime));
   for (const each of part.querySelectorAll("data")) {

@@ -1,8 +1,8 @@
 "use strict";
-// What somebody has typed outlives the end of their session, in this tab alone: a form is kept as it is sent, or left with
-// what it holds, and forgotten once a page answers that is neither the door nor a failure. Who signs in as somebody else, or
-// out, leaves nothing of it. The form's key is kept too: what was done after all is not done again; and so are the prints of
-// what it had shown.
+// Keeps what the user has typed if the session ends, in this tab only. A form is kept when it is sent, or when the user leaves
+// it with changes, and is deleted once the next page is neither the sign-in page nor an error. It is also deleted when the user
+// signs out, or another user signs in. The form's idempotency key is kept, so that a command that was processed is not repeated,
+// and so are the hashes of the values that the form had shown.
 const KEPT = "orchestrator.form", UUID = 36;
 const who = document.body.dataset.who, isUndone = document.body.hasAttribute("data-undone");
 
@@ -15,7 +15,7 @@ function keep(form, how = {}) {
 function write(kept) {
   try {
     if (kept) sessionStorage.setItem(KEPT, JSON.stringify(kept)); else sessionStorage.removeItem(KEPT);
-  } catch { /* Where there is no such store, or it is full, nothing is kept, and nothing says that it was. */ }
+  } catch { /* Without a store, or if it is full, nothing is kept, and no page claims that it was. */ }
 }
 
 function read() {

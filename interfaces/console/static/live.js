@@ -1,13 +1,13 @@
 "use strict";
-// The parts of a page are taken anew from the same address whenever its stream says so, or every few seconds; those in
-// which somebody types stay as they are, and so do a form that was refused and what the service tells as before. A page
-// that nobody sees asks for nothing: over HTTP/1.1 a browser has six connections for all that it shows of a service.
+// Reloads the parts of a page from its address whenever its stream has an event, or every few seconds. A part stays as it is if
+// the user is typing in it, if it shows a form that was refused, or if it has not changed. A hidden page requests nothing: over
+// HTTP/1.1 a browser has only six connections to a service.
 const PARTS = "[data-part]", NAMES = [["id"], ["href"], ["name", "value"], ["aria-label"]];
 const live = document.querySelector("[data-live]"), polled = document.querySelector("[data-poll]");
 let stream = null, waiting = 0, silent = 0, isPressed = false;
 
-// What the service has sent of each part, before scripts dress it: but for its forms' keys, which are new each time, and for
-// the parts in it, which are told apart.
+// Each part as the service has sent it, before scripts change it, without the keys of its forms, which are always new, and
+// without the parts within it, which are compared by themselves.
 const sent = new Map();
 
 function sentOf(part) {
@@ -42,7 +42,8 @@ function replace(old, next, fresh) {
   successor?.focus({ preventScroll: true });
 }
 
-// That which is named as what has the focus was, and of several the one at its place; a summary has the name of its details.
+// Returns the element that has the same name as the focused one, and of several the one at the same place. A summary has the
+// name of its details.
 function successorOf(focused, old, next) {
   const named = focused.matches("summary") ? focused.parentElement : focused;
   const names = NAMES.find(([first]) => named.hasAttribute(first));
@@ -53,7 +54,7 @@ function successorOf(focused, old, next) {
   return named === focused ? found : found?.querySelector("summary");
 }
 
-// What the stream has told once it does not tell again, so this does not give up; the page is as good as away meanwhile.
+// Retries until the page is reloaded, because the stream sends each event only once. Meanwhile the page is shown as offline.
 function refreshSoon(after = 250) {
   waiting ||= setTimeout(() => refresh().catch(() => { lose(); refreshSoon(2000); }), after);
 }
@@ -80,7 +81,7 @@ function follow() {
   own.onopen = regain;
   own.addEventListener("end", () => { rest(); refreshSoon(0); });
   own.onerror = () => {
-    if (own.readyState !== EventSource.CLOSED) { // the browser tries again by itself, in 3 s as a rule
+    if (own.readyState !== EventSource.CLOSED) { // the browser reconnects by itself, usually after 3 s
       silent ||= setTimeout(lose, 5000);
       return;
     }

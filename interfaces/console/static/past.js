@@ -1,6 +1,6 @@
 "use strict";
-// The slider shows each version as it passes, and the address is that of the one on which it rests. Where one cannot be had,
-// since somebody is signed in no longer or the service is away, the page says that it shows another.
+// Shows the version at which the slider is, and puts it in the address. If the version cannot be loaded, because the session has
+// ended or the service is unavailable, the page says that it shows another one.
 const slider = document.querySelector("input[type=range]"), notShown = document.getElementById("not-shown");
 let wanted = "";
 
@@ -27,7 +27,7 @@ async function show() {
   history.replaceState(null, "", address);
 }
 
-// Somebody may have moved it before this was loaded. A slider has no place for version 0, of before it all, and stands at 1 then.
+// The user may have moved the slider before this script was loaded. For version 0 (nothing exists yet) the slider is at 1.
 document.addEventListener("DOMContentLoaded", () => {
   slider?.addEventListener("input", show);
   if (slider && slider.valueAsNumber !== Math.max(slider.min, slider.defaultValue)) show();
