@@ -73,7 +73,7 @@ class Writer:
                 log.warning("stream_waits_for_the_store", error=str(error))
                 await anyio.sleep(_PAUSE_AFTER_A_FAILURE_SECONDS)
                 if anyio.current_time() >= self._heartbeat_at:
-                    await self.write(b": the store is away\n\n")
+                    await self.write(b": the store is unavailable\n\n")
 
     async def write(self, content: bytes) -> None:
         """Send a piece. This waits until the server's buffer is nearly empty.

@@ -167,7 +167,7 @@ def refuse_version(request: Request) -> None:
         ApiError: 400, the header is given and is not ``*``.
     """
     if request.headers.get("if-match", "*").strip() != "*":
-        why = "is not supported here: what this command is about has no version yet, or is several things"
+        why = "is not supported here: the command creates a resource, or applies to several"
         raise Invalid([Fault("If-Match", why)])
 
 

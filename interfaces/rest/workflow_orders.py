@@ -121,9 +121,9 @@ class WorkflowOrderRoutes:
             raise missing_workflow(workflow_id)
         step = state.step(given)
         if step is None:
-            raise StepNotFound(f"the workflow has no step {given}; the path names one by its stepId, a UUID")
+            raise StepNotFound(f"the workflow has no step {given}; the path needs a stepId, which is a UUID")
         raise StepNotFound(
-            f"the path names a step by its stepId: that of {given} is {step.step_id}",
+            f"the path needs the stepId of the step {given}, which is {step.step_id}",
             {"stepId": step.step_id},
         )
 

@@ -178,7 +178,7 @@ class WorkflowRoutes:
                 "workflowId": workflow_id,
                 "executionId": workflow["executionId"],
                 "status": workflow["status"],
-                "message": _what_is_done_again(retried),
+                "message": _what_runs_again(retried),
             },
             headers=command_headers(committed.version, committed.position),
         )
@@ -223,15 +223,15 @@ def _last_retry(events: Sequence[Recorded]) -> WorkflowRetried | None:
     return next(found, None)
 
 
-def _what_is_done_again(retried: WorkflowRetried) -> str:
+def _what_runs_again(retried: WorkflowRetried) -> str:
     """Return a message about what a retry has started."""
     if retried.compensates:
-        return "the compensation that had failed is tried again"
+        return "the failed compensation is tried again"
     if not retried.again:
-        return "no step is done again; those that had not begun are done"
+        return "no step runs again; the steps that had not started run now"
     named, more = ", ".join(retried.again[:_NAMED]), len(retried.again) - _NAMED
     steps = f"{named} and {more} more" if more > 0 else named
-    return f"done again: {steps}; the results of other steps are kept"
+    return f"running again: {steps}; the results of other steps are kept"
 
 
 def missing_workflow(workflow_id: str) -> WorkflowNotFound:

@@ -184,7 +184,7 @@ async def test_a_step_that_is_named_by_its_type_is_told_its_id(
     id = step_of(workflow, "forecast")["stepId"]
     error = (await order(orchestrator, workflow, f"steps/forecast/{what}", body)).json()["error"]
     assert (error["code"], error["details"]) == ("STEP_NOT_FOUND", {"stepId": id})
-    assert error["message"] == f"the path names a step by its stepId: that of forecast is {id}"
+    assert error["message"] == f"the path needs the stepId of the step forecast, which is {id}"
     async with orchestrator.client(OTHER_TENANT) as stranger:
         theirs = await stranger.post(f"{PATH}/{workflow['workflowId']}/steps/forecast/{what}", json=body)
     assert (theirs.status_code, theirs.json()["error"]["code"]) == (404, "WORKFLOW_NOT_FOUND")

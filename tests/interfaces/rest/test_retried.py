@@ -63,19 +63,19 @@ async def test_a_retry_tells_which_steps_are_done_again(behind_gateway: Service)
     await work.does("first")
     await work.does("second", error="no paper")
     kept = "; the results of other steps are kept"
-    assert (await work.ordered("retry"))["message"] == f"done again: second{kept}"
+    assert (await work.ordered("retry"))["message"] == f"running again: second{kept}"
     await work.ordered("cancel", reason="not now")
-    assert (await work.ordered("retry"))["message"] == f"done again: second{kept}"
+    assert (await work.ordered("retry"))["message"] == f"running again: second{kept}"
     await work.does("second", "third")
     again = await work.ordered("retry", fromStep="second")
-    assert again["message"] == f"done again: second, third{kept}"
+    assert again["message"] == f"running again: second, third{kept}"
 
 
 async def test_of_many_steps_that_are_done_again_the_first_are_named(behind_gateway: Service) -> None:
     work = Work(behind_gateway)
     await work.starts(*(task(f"step_{number}") for number in range(12)))
     await work.ordered("cancel", reason="not now")
-    assert (await work.ordered("retry"))["message"].startswith("done again: step_0, step_1, ")
+    assert (await work.ordered("retry"))["message"].startswith("running again: step_0, step_1, ")
     await work.ordered("cancel", reason="not now")
     assert ", step_9 and 2 more; the results" in (await work.ordered("retry"))["message"]
 
@@ -90,5 +90,5 @@ async def test_a_retry_of_a_compensation_says_that_it_is_one(behind_gateway: Ser
     told = await work.ordered("retry")
     assert (told["status"], told["message"]) == (
         "compensating",
-        "the compensation that had failed is tried again",
+        "the failed compensation is tried again",
     )
