@@ -11,11 +11,11 @@ from config.sections import Settings
 from config.stores import Stores
 
 MARGIN_SECONDS = 0.5
-"""In addition to the time after which no process has a destroyed key at hand."""
+"""In addition to the time after which no process has a destroyed key in memory."""
 
 
 def build_completing(settings: Settings, stores: Stores, clock: Clock) -> Completing:
-    """Build the part. The followers that read an erasure make documents again."""
+    """Build the part. It makes no documents again: followers do that when they read the erasure."""
 
     async def wait() -> None:
         await anyio.sleep(settings.privacy.fresh_seconds + MARGIN_SECONDS)

@@ -1,9 +1,9 @@
-"""What erasures name: this decides what an archive may take, and what it notes.
+"""The erasures that affect archiving.
 
-Nobody can make the documents of an archived thing again, so an erasure deletes them. It does not delete those
-that were made again before the thing was archived: what is left of the thing notes the erasures that
-everybody had handled by then. A thing that an unhandled erasure names stays in the log until everybody has
-handled that.
+The documents of an archived thing cannot be made again, so an erasure deletes them, unless they were made
+again before the thing was archived: the marker that is left in the log names the erasures that all followers
+had handled by then. A thing that an unhandled erasure names stays in the log until all followers have handled
+it.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -33,8 +33,8 @@ _stored = msgspec.json.Decoder(_Stored)
 class Named(msgspec.Struct, frozen=True):
     """The streams that erasures of a tenant name.
 
-    ``handled`` has, for each stream that an erasure handled by everybody names, the version of the last event
-    of the key's erasure, by key. ``open`` are the streams that other erasures name.
+    ``handled`` has the streams of erasures that all followers have handled, each with the version of the
+    erasure's last event by key. ``open`` are the streams of other erasures.
     """
 
     handled: Mapping[str, Mapping[str, int]]
@@ -49,7 +49,8 @@ class Erasures:
         self._log = log
 
     async def of(self, tenant: str, *, until: int) -> Named:
-        """Return those of a tenant, given the id that everybody has reached."""
+        """Return the streams of a tenant's erasures. ``until`` is the event ID that all followers have
+        reached."""
         handled: dict[str, dict[str, int]] = {}
         open = set[str]()
         async for entry in self._told(tenant):
@@ -62,8 +63,7 @@ class Erasures:
         return Named(handled, frozenset(open))
 
     async def _told(self, tenant: str) -> AsyncIterator[Entry]:
-        """Yield the events of erasures, by the index, and those that it had not reached when it was first
-        asked."""
+        """Yield the events of erasures from the index, and from the log those that were not indexed yet."""
         partition = self._log.partition_of(tenant)
         reached = number_of(await self._index.reached(partition))
         wanted, beyond = Wanted(tenant=tenant, topic=ErasureCarriedOut.TOPIC, before_position=reached + 1), 0

@@ -1,4 +1,4 @@
-"""What a verification finds, and the chain as it is walked past the anchors."""
+"""The findings of a verification, and the comparison of a chain with its anchors."""
 
 from collections.abc import Collection, Sequence
 from typing import Literal
@@ -28,14 +28,14 @@ Kind = Literal[
 ]
 
 MOST_NAMED = 1_000
-"""Findings that are told one by one; the rest is counted."""
+"""How many findings are listed; the others are only counted."""
 
 _TENANTS_NAMED = 20
 _ARCHIVES_NAMED = 10_000
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """Something that is not as it was written."""
+    """Something that is not as it was when it was stored."""
 
     kind: Kind
     what: str
@@ -47,42 +47,42 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ren
 
 
 class Report:
-    """All that was found. ``notes`` are no faults: what could not be checked, and why."""
+    """Everything that was found. ``notes`` are not faults, but say what could not be checked, and why."""
 
     def __init__(self, told_alone: tuple[str, ...] = ()) -> None:
         self.told_alone = told_alone
-        """What is told along with the proof, and is never proved itself."""
+        """Members of an export that are never proved."""
         self.findings: list[Finding] = []
         self.more = 0
         self.notes: list[str] = []
         self.warnings: list[str] = []
-        """What takes most of its worth from the verification."""
+        """Circumstances in which the verification proves little."""
         self.unproven: list[str] = []
-        """What is shown, and follows from no hash or signature."""
+        """Values that are shown but are not proved by a hash or signature."""
         self.more_unproven = 0
         self.events = 0
         self.withheld = 0
-        """Events of which the hash alone was told."""
+        """The number of events of which the export has only the hash."""
         self.archived: dict[str, int] = {}
-        """Events that are in archives, by the names of the files: their hashes were checked, and no more."""
+        """The number of archived events by file. Only their hashes were checked."""
         self.anchors = 0
         self.heads: dict[str, tuple[int, str]] = {}
-        """The end of each chain as it was computed: number and hash."""
+        """The computed end of each tenant's chain: number and hash."""
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing was found."""
+        """Whether there are no findings."""
         return not self.findings
 
     def add_unproven(self, what: str) -> None:
-        """Tell of something that is shown of an event without a proof."""
+        """Add a value of an event that is shown without a proof."""
         if len(self.unproven) < MOST_NAMED:
             self.unproven.append(what)
         else:
             self.more_unproven += 1
 
     def warn_of_no_anchors(self, tenants: Collection[str], anchored: Collection[str]) -> None:
-        """Say which chains no anchor that was given is of, where anchors were."""
+        """Warn of the tenants whose chains could not be compared with an anchor."""
         without = sorted(set(tenants) - set(anchored))
         if not anchored:
             self.warnings.append("NOTHING WAS COMPARED WITH AN ANCHOR: no usable anchor was given")
@@ -92,19 +92,19 @@ class Report:
             self.warnings.append(f"there is no anchor to compare with for {named}{more}")
 
     def add_archived(self, file: str) -> None:
-        """Count an event that is in an archive; of archives beyond all reason the names are not kept."""
+        """Count an event that is in an archive, for up to ``_ARCHIVES_NAMED`` archives."""
         if file in self.archived or len(self.archived) < _ARCHIVES_NAMED:
             self.archived[file] = self.archived.get(file, 0) + 1
 
     def note_archives(self) -> None:
-        """Say which archives are to be looked at too."""
+        """Add a note for each archive that should be verified too."""
         for file, events in sorted(self.archived.items()):
             self.notes.append(
                 f"{events} events are in the archive {file}, and their hashes here: verify it with --export"
             )
 
     def add(self, finding: Finding) -> None:
-        """Tell of something."""
+        """Add a finding."""
         if len(self.findings) < MOST_NAMED:
             self.findings.append(finding)
         else:
@@ -112,7 +112,7 @@ class Report:
 
 
 class Anchored:
-    """A tenant's chain, walked from event to event past the anchors that lie along it."""
+    """Compares a tenant's chain with its anchors, event by event."""
 
     def __init__(
         self, tenant: str, anchors: Sequence[Anchor], report: Report, *, begins_after: int = 0
@@ -128,7 +128,7 @@ class Anchored:
         self._contradicted: list[Anchor] = []
 
     def walk(self, number: int, chain: bytes) -> None:
-        """The chain has come to a number."""
+        """Compare the chain at a number."""
         while self._next < len(self._anchors) and self._anchors[self._next].number <= number:
             anchor = self._anchors[self._next]
             self._next += 1
@@ -141,7 +141,7 @@ class Anchored:
                 self._contradicted.append(anchor)
 
     def end(self, number: int) -> None:
-        """The chain has ended at a number."""
+        """Add the findings to the report. The chain has ended at a number."""
         if self._contradicted:
             first = self._contradicted[0]
             begin = self._confirmed_before(first) + 1
@@ -173,9 +173,8 @@ class Anchored:
             )
 
     def _confirmed_before(self, anchor: Anchor) -> int:
-        """The last event of which an anchor from before this one says that it is as it was.
-
-        One from after it may have been made of what was changed, or put back, in between.
+        """Return the last event that an earlier anchor confirms. Later anchors do not count: they may have
+        been made after the log was changed or restored.
         """
         confirmed = (
             held.number

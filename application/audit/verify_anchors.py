@@ -1,4 +1,4 @@
-"""Checks anchors by themselves: their signatures, and that each follows the one before."""
+"""Checks the anchors themselves: their signatures, and that each follows from the previous one."""
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -14,7 +14,7 @@ _anchor = msgspec.json.Decoder(Anchor)
 
 
 class _Envelope(msgspec.Struct):
-    """A message as the broker has it, in case that is what was kept."""
+    """A message of the broker that contains an anchor, in case the messages were kept."""
 
     data: Anchor
 
@@ -25,9 +25,9 @@ _envelope = msgspec.json.Decoder(_Envelope)
 def check_anchors(
     lines: Iterable[bytes], keys: Mapping[str, PublicKey], report: Report, *, tenant: str | None = None
 ) -> dict[str, list[Anchor]]:
-    """The sound anchors of each tenant in order, or of one alone; faults go into the report.
+    """Return the valid anchors of each tenant (or of only one) in order. Faults are added to the report.
 
-    A line may be an anchor, or the message that told of one. The same anchor may be there more than once.
+    A line may be an anchor, or a message that contains one. An anchor may occur more than once.
     """
     by_tenant: dict[str, dict[int, Anchor]] = {}
     broken = 0

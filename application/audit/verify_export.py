@@ -1,8 +1,8 @@
-"""Checks an export, with nothing but it and public keys: line by line, in the memory of one line.
+"""Checks an export line by line, with only public keys and, if given, anchors.
 
-The chain is computed anew from the stored bytes. Where it does not come to the hash that a line states, that
-is told, and the walk goes on from the stated hash: so one change is one finding, and what is untouched behind
-it is seen to be so. What an event reads like is no part of the chain: it is held against the stored bytes.
+The chain is computed again from the stored bytes. If the result is not the hash in a line, that is a finding,
+and the check continues from the line's hash: so one change is one finding, and unchanged events after it are
+recognized. The readable form of an event is not part of the chain: it is compared with the stored bytes.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -23,14 +23,14 @@ _signed = msgspec.json.Decoder(Signed)
 
 
 _SHOWN = 100
-"""Characters of what is said instead of something else."""
+"""How many characters of an unknown format are shown."""
 
 _MOST_OUT_OF_PLACE = 1_000_000
-"""Numbers that are remembered, some 100 MB of them: what moved beyond that may be told as missing too."""
+"""How many numbers are remembered (about 100 MB). Of more moved events, some are also reported as missing."""
 
 
 class NoExport(ValueError):
-    """It is no export at all."""
+    """The file is not an export."""
 
 
 def verify_export(
@@ -41,10 +41,10 @@ def verify_export(
     rereads: Rereads = lambda entry, keys: None,
     progress: Callable[[int], None] = lambda bytes: None,
 ) -> Report:
-    """What is found in an export. ``progress`` is told of every line's size.
+    """Return what is found in an export. ``progress`` is called with the size of each line in bytes.
 
     Raises:
-        NoExport: it does not begin as one.
+        NoExport: it does not begin with the header of an export that this release knows.
     """
     report = Report(told_alone=("exportedAt", "the number in position, beyond its order"))
     reading = iter(lines)
@@ -75,7 +75,7 @@ def verify_export(
 
 
 class _Walk:
-    """The chain, as far as it has been walked."""
+    """The state of the check: the chain up to the last line."""
 
     def __init__(self, header: Line, keys: Mapping[str, PublicKey], rereads: Rereads, report: Report) -> None:
         self._rereads = rereads
@@ -87,11 +87,11 @@ class _Walk:
         self._has_ended = False
         self._anchored: Anchored | None = None
         self._early: set[int] = set()
-        """Numbers that have come before their turn."""
+        """Numbers of events that came too early."""
         self._owed: set[int] = set()
-        """Numbers in whose place was another."""
+        """Numbers of events in whose place another one was."""
         self._position = 0
-        """Of the last event that was shown."""
+        """The position of the last event that was shown."""
         self.erased = 0
         self.number = header.begins - 1
         if self.number < 0 or len(self._chain) != sha256().digest_size:
@@ -102,11 +102,11 @@ class _Walk:
             report.notes.append(f"it begins with event {header.begins}: what was before is not in it")
 
     def pass_by(self, anchored: Anchored) -> None:
-        """Compare with anchors on the way."""
+        """Compare the chain with anchors."""
         self._anchored = anchored
 
     def take(self, line: Line | None, text: bytes, following: int | None) -> None:
-        """The next line, and the number in the one after it."""
+        """Take the next line. ``following`` is the number in the line after it."""
         if line is None:
             what = f"the line after event {self.number} cannot be read: it is cut off, or damaged"
             self._add("unreadable", what)
@@ -122,12 +122,12 @@ class _Walk:
             self._add("inserted", f"after event {self.number} there is a line of an unknown kind")
 
     def look_at_members(self, line: Line, text: bytes) -> None:
-        """Find what a reader may see in a line and this check does not."""
+        """Add findings for members of a line that readers may read in another way than this check."""
         for what in doubtful_members(line, text):
             self._add("shown_otherwise", f"{named(line)} {what}", line)
 
     def end(self) -> None:
-        """There are no more lines."""
+        """Complete the check after the last line."""
         if not self._has_ended:
             self._add(
                 "truncated",
@@ -163,9 +163,9 @@ class _Walk:
         self._go_on(line.number, bytes_in(line.hash))
 
     def _is_out_of_place(self, line: Line, expected: int, following: int | None) -> bool:
-        """Whether a line that does not come next was moved or put in; else those before it are missing.
-
-        The one after it tells: it is the one that was expected, or it goes on as if that had been here.
+        """Return whether a line with an unexpected number was moved or inserted. Otherwise the events before
+        it are missing. The line after it decides: if it has the expected number, or the one after that, this
+        line is in the wrong place.
         """
         takes_its_place = following == expected + 1
         if line.number > expected and not takes_its_place and following != expected:
@@ -187,7 +187,8 @@ class _Walk:
         return True
 
     def _missing(self, first: int, last: int) -> tuple[int, int] | None:
-        """The bounds of what is missing in a range, however long that is: what has come early is not."""
+        """Return the first and last missing number of a range, without events that came too early at its
+        ends."""
         while first in self._early:
             first += 1
         while last in self._early:
@@ -195,14 +196,14 @@ class _Walk:
         return (first, last) if first <= last else None
 
     def _go_on(self, number: int, chain: bytes) -> None:
-        """The chain has come to a number; its hash may not be known there."""
+        """Continue the chain at a number. Its hash is empty if it is not known there."""
         self.number, self._chain = number, chain
         self._report.events += 1
         if self._anchored is not None and chain:
             self._anchored.walk(number, chain)
 
     def _leaf_of(self, line: Line) -> tuple[bytes, bool]:
-        """The hash of what the line holds, as it is stated, and whether it is sound."""
+        """Return the line's leaf hash, and whether it is that of the line's content."""
         stated = bytes_in(line.leaf)
         if line.kind == "leaf":
             self._report.withheld += 1
@@ -220,7 +221,8 @@ class _Walk:
         return stated, True
 
     def _compare_reading(self, line: Line, state: bytes) -> None:
-        """What is shown to people is what the stored bytes say, as far as this release can tell."""
+        """Check that the readable form of an event is that of its stored bytes, as far as this release can
+        tell."""
         if not (shown := bytes(line.event)):
             return
         entry = Entry(0, line.stream, line.version, line.topic, state)
@@ -234,7 +236,7 @@ class _Walk:
             self._report.add_unproven(f"{named(line)}: {', '.join(found.unproven)}")
 
     def _check_place(self, line: Line) -> None:
-        """Positions name their event, and rise along the chain."""
+        """Check that a position is that of its event, and that positions increase along the chain."""
         if line.kind == "leaf" or line.position == "":
             return
         if (place := place_of(line)) is None:

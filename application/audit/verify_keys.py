@@ -1,4 +1,5 @@
-"""Checks that every personal key is there that the log's sealed values name, unless its erasure is told."""
+"""Checks that the personal keys exist which the log's sealed values name, except those with an erasure
+event."""
 
 from application.audit.findings import Finding, Report
 from application.audit.ports import Noted, StoredLog
@@ -8,7 +9,7 @@ from domain.privacy import ErasureCarriedOut
 
 
 class KeyCheck:
-    """The keys by name, as far as the log has been read; none of the ``keys`` that are lost is opened."""
+    """Collects the names of keys while the log is read. Keys are not unwrapped."""
 
     def __init__(self, log: StoredLog, keys: PersonalKeys | None) -> None:
         self._log = log
@@ -17,13 +18,13 @@ class KeyCheck:
         self._erased: set[str] = set()
 
     def take(self, event: Noted) -> None:
-        """An event of the log."""
+        """Take an event of the log."""
         if event.entry.topic == ErasureCarriedOut.TOPIC:
             self._erased.add(event.entry.stream.rpartition("/")[2])
         self._named |= named_by(event.entry, event.keys)
 
     async def end(self, report: Report) -> None:
-        """All has been read."""
+        """Add the lost keys to the report, after the whole log has been read."""
         named = {each for each in self._named if each.id not in self._erased}
         for lost in await lost_of(named, self._keys, self._log):
             what = (

@@ -1,6 +1,6 @@
-"""Checks what the index knows of sealed values: by it an erasure finds the streams that it is to name.
+"""Checks the index of sealed values, by which an erasure finds the streams that it must name.
 
-What it knows beyond that does no harm: an erasure names a stream too many.
+Additional entries do no harm: an erasure then names a stream too many.
 """
 
 from application.audit.findings import Finding, Report
@@ -10,9 +10,9 @@ _PAGE = 2_000
 
 
 class SealedCheck:
-    """The streams that the log's events have values in, by key, as far as they have been read.
+    """Collects the streams with sealed values, by key, while the log is read.
 
-    Of a stream its hash alone is kept, some 75 bytes: there may be as many as there are events.
+    Only the hash of a stream's name is kept (about 75 bytes), because there may be as many streams as events.
     """
 
     def __init__(self, index: IndexReader) -> None:
@@ -20,13 +20,13 @@ class SealedCheck:
         self._streams: dict[tuple[str, str], set[int]] = {}
 
     def take(self, event: Noted) -> None:
-        """An event that the index has, and that is as it was indexed."""
+        """Take an event that is indexed and unchanged."""
         stream = event.entry.stream
         for key in event.keys:
             self._streams.setdefault((stream.partition("/")[0], key), set()).add(hash(stream))
 
     async def end(self, report: Report) -> None:
-        """All has been read: the index has to know each of them."""
+        """Add the streams that the index does not have to the report, after the whole log has been read."""
         for (tenant, key), streams in self._streams.items():
             after = ""
             while streams and (page := await self._index.sealed_streams(tenant, key, after, _PAGE)):

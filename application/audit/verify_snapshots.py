@@ -1,7 +1,7 @@
-"""Holds snapshots against what their streams come to, event by event, as the log is walked anyway.
+"""Compares snapshots with the states of their streams, while the log is read for the other checks.
 
-A snapshot is no part of the chain, and whoever can write to its place can put another there, which a command
-would be decided on. What this release would not use is harmless, and counted.
+Snapshots are not part of the chain: someone who can write to their store can replace one, and commands would
+be decided on it. Snapshots that this release would not use are harmless, and only counted.
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ FOLDS: Mapping[str, Evolve] = {
     "task": task.evolve,
     "workflow": workflow.evolve,
 }
-"""By what the streams of each category are folded."""
+"""The fold of the streams of each category."""
 
 _UNUSED = {
     "release": "are of another release: this one does not use them, and they were not compared",
@@ -40,7 +40,7 @@ _UNUSED = {
 
 
 class SnapshotCheck:
-    """The snapshots of a log that is walked stream version by stream version."""
+    """Compares the snapshots of a log while its events are read."""
 
     def __init__(self, store: SnapshotStore, reads: Callable[[Entry], Recorded]) -> None:
         self._store = store
@@ -51,19 +51,19 @@ class SnapshotCheck:
         self._found: list[tuple[Snapshot, str]] = []
 
     def begin(self) -> int:
-        """Ask which there are; how many.
+        """Read which snapshots there are. Return their number.
 
         Raises:
-            Exception: the store's own.
+            Exception: any error of the store.
         """
         self._wanted = dict(self._store.versions())
         return len(self._wanted)
 
     def take(self, entry: Entry) -> None:
-        """The next event in the log's order.
+        """Take the next event in the order of the log.
 
         Raises:
-            StoreUnavailable: the keys of what is sealed cannot be had.
+            StoreUnavailable: the keys of sealed values cannot be read.
         """
         wanted = self._wanted.get(entry.stream)
         if wanted is None:
@@ -83,7 +83,7 @@ class SnapshotCheck:
             self._compare(entry, past)
 
     def end(self, report: Report) -> None:
-        """All has been read."""
+        """Add the findings to the report, after the whole log has been read."""
         for stream in list(self._wanted):
             self._done(stream, "log")
         for snapshot, what in self._found:

@@ -1,7 +1,7 @@
-"""Checks a live store: its log against the index beside it, and against anchors from outside.
+"""Checks a live store: compares its log with the index beside it, and with anchors stored outside.
 
-The log and the index are read side by side in the order of each partition, some thousand events at a time;
-what is appended meanwhile is not looked at.
+The log and the index are read side by side in the order of each partition, ``AT_ONCE`` events at a time.
+Events that are appended meanwhile are not checked.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -22,10 +22,10 @@ from application.log_copy import Entry
 AT_ONCE = 2_000
 
 MOST_LOOKED_INTO = 10_000
-"""Events out of place that are kept in mind until all has been read."""
+"""How many events in a wrong place are kept until the whole partition has been read."""
 
 _NOTHING, _EVERYTHING = -(2**62), 2**62
-"""Somebody may have put an event before the first."""
+"""IDs before and after all others. An inserted event may come before the first one."""
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ async def verify_store(
     snapshots: SnapshotCheck | None = None,
     keys: KeyCheck | None = None,
 ) -> None:
-    """Put into the report what is found in a store, its ``snapshots`` and ``keys`` too if they are given."""
+    """Add what is found in a store to the report, and in its ``snapshots`` and ``keys`` if they are given."""
     partitions = await log.partitions()
     reached = {partition: await _reached(index, partition) for partition in partitions}
     if not any(until is not None for until in reached.values()):
@@ -60,13 +60,13 @@ async def verify_store(
 
 
 async def _reached(index: IndexReader, partition: str) -> int | None:
-    """The id of the last event that is in the index; none where there is no index."""
+    """Return the ID of the last indexed event of a partition, or None if there is no index."""
     position = await index.reached(partition)
     return None if position is None else number_of(position)
 
 
 def _was_read(head: Head, log: StoredLog, reached: Mapping[str, int | None]) -> bool:
-    """Whether all that it tells of was read: what was appended meanwhile is not looked at."""
+    """Return whether all events up to a head were read, because those appended meanwhile were not."""
     return head.position <= (reached.get(log.partition_of(head.tenant)) or 0)
 
 
@@ -114,7 +114,7 @@ async def _one_by_one(
 
 
 class _Comparison:
-    """Both sides, as far as they have been read, partition by partition."""
+    """Compares the log and the index, partition by partition, while they are read."""
 
     def __init__(self, anchors: Mapping[str, Sequence[Anchor]], sealed: SealedCheck, report: Report) -> None:
         self._report = report
@@ -123,27 +123,27 @@ class _Comparison:
         self._anchored = {tenant: Anchored(tenant, some, report) for tenant, some in anchors.items()}
         self._heads: dict[str, Head] = {}
         self._ends: dict[str, tuple[int, bytes]] = {}
-        """Of each chain as the index has it: number and hash."""
+        """The end of each chain according to the index: number and hash."""
         self._latest: dict[str, int] = {}
-        """The latest time of each tenant's events, by its rows."""
+        """The latest time of each tenant's events, according to the index."""
         self._not_indexed: list[Entry] = []
         self._not_in_log: list[Indexed] = []
         self._newest = 0
 
     @property
     def events(self) -> int:
-        """How many the log has had so far."""
+        """How many events of the log have been read."""
         return self._report.events
 
     def begin(self, *, is_indexed: bool) -> None:
-        """A partition comes next."""
+        """Begin a partition."""
         self._is_indexed = is_indexed
         self._newest = 0
         self._not_indexed.clear()
         self._not_in_log.clear()
 
     def compare(self, entry: Entry | None, row: Indexed | None) -> None:
-        """What the log and the index have at one place."""
+        """Compare what the log and the index have at one position."""
         if row is not None:
             self._follow(row)
         leaf = None if entry is None else self._walk(entry)
@@ -158,7 +158,7 @@ class _Comparison:
             self._check_columns(entry, row)
 
     async def end_of_partition(self, log: StoredLog) -> None:
-        """All of it has been read: what is out of place was moved, or is gone or put in."""
+        """Find out, after a partition has been read, which events were moved, deleted or inserted."""
         moved: set[tuple[str, int]] = set()
         for row in self._not_in_log:
             elsewhere = await log.find(row.stream, row.version)
@@ -184,7 +184,8 @@ class _Comparison:
                 )
 
     async def end(self, heads: Mapping[str, Head]) -> None:
-        """All has been read: the chains are as long as was anchored, and end where the index says."""
+        """Check, after everything has been read, the ends of the chains against the anchors and the index's
+        heads."""
         for tenant, anchored in self._anchored.items():
             anchored.end(self._heads[tenant].number if tenant in self._heads else 0)
         self._report.note_archives()
@@ -210,7 +211,7 @@ class _Comparison:
             self._report.more += 1
 
     def _walk(self, entry: Entry) -> bytes:
-        """Go on along the chain as the log's bytes make it."""
+        """Add an event to the chain that is computed from the log's bytes. Return its leaf."""
         tenant = tenant_of(entry.stream)
         before = self._heads.get(tenant) or beginning_of(tenant)
         link = link_after(before, entry)
@@ -224,7 +225,7 @@ class _Comparison:
         return link.leaf
 
     def _follow(self, row: Indexed) -> None:
-        """See that the index's hashes follow from each other; then go on from what it states."""
+        """Check that a row's hash follows from the previous one. Continue from the hash that the row has."""
         number, chain = self._ends.get(row.tenant, (0, genesis_of(row.tenant)))
         if row.number != number + 1:
             self._add("index_altered", f"in the index, {_named(row)} comes after event {number}", row)
@@ -239,7 +240,7 @@ class _Comparison:
         self._latest[row.tenant] = row.latest_at
 
     def _check_columns(self, entry: Entry, row: Indexed) -> None:
-        """What is asked for is what the event says."""
+        """Check that the index's columns, by which events are found, are the values of the event."""
         told = noted(entry)
         if (entry.topic, told.actor, told.correlation_id, told.causation_id, told.at) != (
             row.topic,

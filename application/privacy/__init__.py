@@ -1,1 +1,1 @@
-"""Personal fields of stored events: sealed under keys that can be destroyed."""
+"""Personal fields of stored events, encrypted ("sealed") with keys that can be destroyed (ADR 27)."""

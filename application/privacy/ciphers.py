@@ -1,7 +1,7 @@
-"""The cryptography: one key a subject, one key a value derived from it, and a master key over all.
+"""The cryptography: a key for each subject, a key for each value derived from it, and a master key for all.
 
-A value has a key of its own, so that an export can prove one value without giving away another. It is bound
-to its place: a sealed value that is moved to another event or field opens no more.
+Each value has its own key, so that an export can prove one value without revealing another. A value is bound
+to its place: if it is moved to another event or field, it cannot be decrypted.
 """
 
 import base64
@@ -16,11 +16,11 @@ KEY_BYTES = 32
 
 _SALT_BYTES = 16
 _SALT_TEXT = 24
-"""Characters of base64 that hold it."""
+"""The number of base64 characters that contain the salt."""
 
 _NONCE_BYTES = 12
 _NONCE = bytes(_NONCE_BYTES)
-"""A value's key is used once."""
+"""The nonce can be constant, because the key of a value is used only once."""
 
 _VALUE = b"workflow-orchestrator personal value v1\n"
 
@@ -31,13 +31,15 @@ _FINGERPRINT_BYTES = 4
 
 
 class WrongMasterKey(Exception):
-    """A personal key was wrapped by another master key."""
+    """A personal key was wrapped with another master key."""
 
 
 class MasterKey:
-    """Wraps personal keys, each bound to its id; and tags what is kept where others may write.
+    """Wraps personal keys, each bound to its ID, and authenticates data that is stored where others can
+    write.
 
-    What ``others`` have wrapped is opened too: while one key takes the place of another, both are in use.
+    Keys that ``others`` have wrapped are unwrapped too: while one master key replaces another, both are in
+    use.
     """
 
     def __init__(self, key: bytes, *others: bytes) -> None:
@@ -47,23 +49,23 @@ class MasterKey:
 
     @property
     def fingerprint(self) -> str:
-        """By which it is told from another, and nothing is learnt of it."""
+        """Identifies the key without revealing anything about it."""
         return self.tag(_FINGERPRINT)[:_FINGERPRINT_BYTES].hex()
 
     def tag(self, content: bytes) -> bytes:
-        """What nobody without the master key can make of a content."""
+        """Return the authentication code of a content, which only the master key can create."""
         return hmac.digest(self._tags_with, content, "sha256")
 
     def wrap(self, id: str, key: bytes) -> bytes:
-        """The key as it may be stored."""
+        """Return a key encrypted, for storing."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, key, id.encode())
 
     def unwrap(self, id: str, wrapped: bytes) -> bytes:
-        """The key again.
+        """Return a key decrypted.
 
         Raises:
-            WrongMasterKey: it was wrapped by another.
+            WrongMasterKey: it was wrapped with another master key.
         """
         for cipher in (self._cipher, *self._others):
             key = _decrypted(cipher, id, wrapped)
@@ -72,7 +74,7 @@ class MasterKey:
         raise WrongMasterKey(f"the personal key {id} was wrapped by another master key")
 
     def has_wrapped(self, id: str, wrapped: bytes) -> bool:
-        """Whether it was this key that has wrapped one, and none of the others."""
+        """Return whether a key was wrapped with this master key, and not with one of the others."""
         return _decrypted(self._cipher, id, wrapped) is not None
 
 
@@ -84,29 +86,29 @@ def _decrypted(cipher: AESGCM, id: str, wrapped: bytes) -> bytes | None:
 
 
 def new_key() -> bytes:
-    """A personal key."""
+    """Return a new personal key."""
     return os.urandom(KEY_BYTES)
 
 
 def new_id() -> str:
-    """A key's id, which says nothing of whose it is."""
+    """Return a new ID for a key, which does not reveal whose key it is."""
     return os.urandom(_SALT_BYTES).hex()
 
 
 def seal(key: bytes, value: bytes, place: bytes) -> str:
-    """A value under a subject's key, bound to its place."""
+    """Return a value encrypted with a subject's key, and bound to its place."""
     salt = os.urandom(_SALT_BYTES)
     sealed = AESGCM(_value_key(key, salt)).encrypt(_NONCE, value, place)
     return base64.b64encode(salt + sealed).decode()
 
 
 def value_key_of(key: bytes, sealed: str) -> bytes:
-    """The key that opens this value and no other."""
+    """Return the key that decrypts only this value."""
     return _value_key(key, a2b_base64(sealed[:_SALT_TEXT])[:_SALT_BYTES])
 
 
 def opened(value_key: bytes, sealed: str, place: bytes) -> bytes | None:
-    """The value again; none where it does not open: another key, another place, or it was altered."""
+    """Return a value decrypted, or None if the key or the place is another, or the value was altered."""
     try:
         return AESGCM(value_key).decrypt(_NONCE, a2b_base64(sealed)[_SALT_BYTES:], place)
     except (InvalidTag, ValueError):

@@ -1,4 +1,4 @@
-"""Completes erasures that were begun and killed: what one instance at a time does."""
+"""Completes interrupted erasures, on one instance at a time."""
 
 import structlog
 
@@ -7,13 +7,14 @@ from application.privacy.erasing import Erasing
 from domain.lease import Lease
 
 LOOK_AGAIN_SECONDS = 30.0
-"""Whoever erases is mostly done by then; only what is left is the service's."""
+"""By then the command that erases has usually completed the erasure itself."""
 
 log = structlog.get_logger(__name__)
 
 
 class Completing(PeriodicPart):
-    """A part of the service that needs its lease. Done beside the command itself, nothing is told twice."""
+    """A part of the service that needs a lease. If the command completes the erasure too, nothing is recorded
+    twice."""
 
     name = "erasures"
 
@@ -22,7 +23,7 @@ class Completing(PeriodicPart):
         self._erasing = erasing
 
     async def do(self, lease: Lease) -> None:
-        """Complete what is left undone, and tell of it."""
+        """Complete the erasures that are left, and log each."""
         for each in await self._erasing.complete():
             log.warning(
                 "erasure_completed",

@@ -1,7 +1,8 @@
-"""The streams of a deal: an erasure of it reaches what stands in them and does not say whose it is.
+"""Finds the streams of a deal. Its erasure also destroys the keys of values in them that belong to nobody
+else.
 
-Events that name no deal, such as a changed payload or the input of a task, have their values under the name
-of their stream.
+Events that do not name their deal, such as a changed payload or the input of a task, have such values sealed
+with a key whose subject is their stream.
 """
 
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from application.event_log import number_of
 from application.log_copy import Entry
 
 SUBJECT = "opportunity:"
-"""So begins the subject of a deal."""
+"""The prefix of the subject of a deal."""
 
 _OF_DEALS = ("approval.requested", "workflow.queued", "workflow.started")
 _OF_WORKFLOWS = ("task.offered",)
@@ -33,9 +34,8 @@ _stored = msgspec.json.Decoder(_Stored)
 
 
 async def streams_of(subject: str, tenant: str, index: IndexReader, log: StoredLog) -> list[str]:
-    """The streams of a subject that is a deal: what was begun for it, and the tasks of its workflows.
-
-    What is archived does not say any more for which deal it was.
+    """Return the streams of a subject that is a deal: its approvals and workflows, and the tasks of these
+    workflows. Archived ones are not found, because they do not name their deal any more.
     """
     if not subject.startswith(SUBJECT):
         return []
@@ -55,7 +55,8 @@ async def streams_of(subject: str, tenant: str, index: IndexReader, log: StoredL
 async def _begun(
     topics: tuple[str, ...], tenant: str, index: IndexReader, log: StoredLog
 ) -> AsyncIterator[tuple[Entry, _Payload]]:
-    """The events of some types, by the index, and what it had not come to when it was first asked."""
+    """Yield a tenant's events of some types, from the index, and from the log those that were not indexed
+    yet."""
     partition = log.partition_of(tenant)
     reached = number_of(await index.reached(partition))
     for topic in topics:

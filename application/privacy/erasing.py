@@ -1,10 +1,12 @@
-"""Erasing: a key is destroyed, every process lets go of it, and the log tells what is to be made again.
+"""Erasing: a key is destroyed, every process forgets it, and the log records which documents to make again.
 
-In this order, each step of which may be repeated, so that whoever is killed in between leaves something
-behind that a service, or the next erasure, completes: the key goes, of a deal all keys at once, and a note of
-it comes in one transaction; then it is waited until nobody can have the key at hand; then the streams are
-looked up that it sealed values in, which are all by now; then events name them, their documents are made
-again as far as they are at hand, and last the note is done with.
+The steps, each of which can be repeated, so that a service or the next erasure completes an interrupted one:
+
+1. Delete the key (for a deal, all its keys) and note that, in one transaction.
+2. Wait until no process has the key in memory. No new values can be sealed with it then.
+3. Find the streams with values that it has sealed, and append events that name them.
+4. Make their documents again, as far as this process can reach them.
+5. Mark the note as done.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -34,11 +36,11 @@ ACTOR = "system:erase"
 
 
 Remake = Callable[[Sequence[str]], Awaitable[None]]
-"""Makes the documents of streams again, as far as they are at hand."""
+"""Makes the documents of streams again, as far as they can be reached."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that is destroyed, and in how many streams its values stood."""
+    """A destroyed key, and how many streams have values that it had sealed."""
 
     tenant: str
     key_id: str
@@ -46,9 +48,9 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnderKey(msgspec.Struct, frozen=True, kw_only=True):
-    """In how many streams values stand under a key, and of which members these are, as far as the index has
-    come and the log still has them: people of different kinds may have one id, and so one key. ``also`` are
-    the other subjects whose keys go with it."""
+    """How many streams have values that a key has sealed, and the names of these members, as far as they are
+    indexed and not archived. The names help if people of different kinds have the same ID, and so the same
+    key. ``also`` are the other subjects whose keys are destroyed with it."""
 
     streams: int
     members: Sequence[str]
@@ -68,7 +70,8 @@ _stored = msgspec.json.Decoder(_Stored)
 
 
 class Erasing:
-    """Carries erasures out, beside whoever works on the log."""
+    """Carries out erasures, while services may run. ``wait`` returns when no process has a destroyed key in
+    memory any more."""
 
     def __init__(
         self,
@@ -90,7 +93,8 @@ class Erasing:
         self._remake = remake
 
     async def would_erase(self, tenant: str, subject: str) -> UnderKey | None:
-        """What is under a subject's key, and under those that go with it; none where there is none."""
+        """Return what would be erased with a subject's key and those destroyed with it, or None if there is
+        no key."""
         subjects = await self._subjects(tenant, subject)
         keys = {each: found[0] for each in subjects if (found := await run_sync(self._keys.of, tenant, each))}
         streams, members = set[str](), set[str]()
@@ -107,7 +111,7 @@ class Erasing:
         return [*_names_of(subject), *await streams_of(subject, tenant, self._index, self._log)]
 
     async def _members(self, tenant: str, stream: str, key_id: str) -> set[str]:
-        """The names of what stands under a key in a stream."""
+        """Return the names of the members of a stream that a key has sealed."""
         wanted = Wanted(tenant=tenant, aggregate_id=stream.split("/", 2)[2])
         partition, beyond, found = self._log.partition_of(tenant), 0, set[str]()
         while rows := await self._index.page(wanted, beyond=beyond, limit=_PAGE):
@@ -119,16 +123,17 @@ class Erasing:
         return found
 
     async def erase(self, tenant: str, subject: str, reason: str | None) -> list[Told]:
-        """Destroy a subject's key, of a deal those of its streams with it, and complete what was left undone.
-        Where the store takes several transactions for them, the subject's key goes last: as long as it is
-        there, all of it has to be asked for again.
+        """Destroy a subject's key (for a deal, also those of its streams), and complete interrupted erasures.
+        If the store needs several transactions, the subject's key is destroyed last: as long as it exists,
+        the erasure has to be repeated.
         """
         subjects = [*reversed(await self._subjects(tenant, subject))]
         await run_sync(self._keys.destroy, tenant, subjects, reason, self._clock.now())
         return await self._go_on()
 
     async def erase_again(self) -> list[Told]:
-        """Destroy every key once more that the log says is destroyed: a backup may have brought it back."""
+        """Destroy again every key whose erasure the log records, because a backup may have brought it
+        back."""
         reached = {each: await self._reached(each) for each in await self._log.partitions()}
         for head in await self._index.heads():
             wanted, beyond = Wanted(tenant=head.tenant, topic=ErasureCarriedOut.TOPIC), 0
@@ -144,7 +149,7 @@ class Erasing:
         return await self._go_on()
 
     async def lost(self) -> list[KeyName]:
-        """Every key that the log's sealed values name and that is lost."""
+        """Return all lost keys: those that sealed values in the log name."""
         named = set[KeyName]()
         for partition in await self._log.partitions():
             async for entry in self._beyond(partition, 0):
@@ -152,7 +157,7 @@ class Erasing:
         return await lost_of(named, self._keys, self._log)
 
     async def give_up(self, reason: str | None) -> list[Told]:
-        """Tell of every lost key as of a destroyed one. One that is found later opens its values again."""
+        """Record every lost key as destroyed. If one is found later, it decrypts its values again."""
         now = self._clock.now()
         return [
             await self._tell_one(
@@ -162,7 +167,7 @@ class Erasing:
         ]
 
     async def complete(self) -> list[Told]:
-        """Complete what somebody else has begun, unless they do while it is waited."""
+        """Complete the erasures of others, unless they complete them during the waiting time."""
         if not await run_sync(self._keys.untold):
             return []
         await self._wait()
@@ -188,7 +193,8 @@ class Erasing:
         return Told(tenant=erasure.tenant, key_id=erasure.key_id, streams=len(streams))
 
     async def _tell(self, erasure: Erasure, streams: Sequence[str]) -> None:
-        """An event for every some streams. What was told before a kill is not told again."""
+        """Append an event for each ``STREAMS_AN_EVENT`` streams. An event that exists already is not
+        repeated."""
         chunks = [
             tuple(streams[at : at + STREAMS_AN_EVENT]) for at in range(0, len(streams), STREAMS_AN_EVENT)
         ] or [()]
@@ -210,8 +216,8 @@ class Erasing:
             )
 
     async def _streams(self, tenant: str, key_id: str) -> list[str]:
-        """Those with values sealed under a key: by the index, and the events that it had not come to when it
-        was first asked, since it may come on between two questions."""
+        """Return the streams with values that a key has sealed: from the index, and from the log those events
+        that were not indexed at the beginning, because the index may advance meanwhile."""
         partition = self._log.partition_of(tenant)
         reached = await self._reached(partition)
         found, after = set[str](), ""
@@ -224,11 +230,11 @@ class Erasing:
         return sorted(found)
 
     async def _reached(self, partition: str) -> int:
-        """Up to where the index is complete."""
+        """Return the ID of the last event that is indexed."""
         return number_of(await self._index.reached(partition))
 
     async def _beyond(self, partition: str, after: int) -> AsyncIterator[Entry]:
-        """The events of the log after an id."""
+        """Yield the events of the log after an ID."""
         while entries := await self._log.read(partition, after, _READ_AT_ONCE):
             for entry in entries:
                 yield entry
@@ -236,15 +242,15 @@ class Erasing:
 
 
 def _names_of(subject: str) -> Sequence[str]:
-    """Under which a subject's keys are: as they are kept, and as releases before kept them in SQLite and
-    Cosmos DB, which took names that PostgreSQL does not.
+    """Return the forms under which a subject's keys are stored: the present one, and that of earlier releases
+    in SQLite and Cosmos DB, which accept subjects that PostgreSQL does not.
     """
     kept = kept_subject(subject)
     return [kept] if kept == subject or "\0" in subject else [kept, subject]
 
 
 def _sealed_in(state: bytes) -> Sequence[_Place]:
-    """Nothing where an event is archived or damaged."""
+    """Return the sealed places of a state, or none if the event is archived or damaged."""
     try:
         return _stored.decode(state).sealed
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -256,7 +262,8 @@ def _just(event: Event) -> Callable[[int | None], Sequence[Event]]:
 
 
 def _meta(erasure: Erasure, streams: Sequence[str]) -> Metadata:
-    """One command for each set of streams: a look-up that finds more is told of as well."""
+    """Return the metadata of an event. Its command ID depends on the streams, so that streams which a repeat
+    finds in addition are recorded too."""
     said = msgspec.json.encode((erasure.key_id, erasure.erased_at, streams)).decode()
     command_id = derived_id("erasure", said)
     return Metadata(tenant=erasure.tenant, actor=ACTOR, correlation_id=erasure.key_id, command_id=command_id)

@@ -1,8 +1,8 @@
-"""The keys that a process has at hand, for as long as nobody has destroyed one.
+"""The personal keys that a process caches, until any key is destroyed.
 
-Every use looks at most some seconds later whether a key was destroyed anywhere, and then forgets all that it
-has; so does whatever else remembers clear text. So the erasure of a key holds in every process once that time
-has passed, whether or not that process has read of it.
+Before a key is used, the store is asked (at most every few seconds) whether a key was destroyed anywhere. If
+so, all cached keys are forgotten, and other caches of decrypted values too. So an erasure takes effect in
+every process after that time, even if the process has not read the event of the erasure.
 """
 
 from collections import OrderedDict
@@ -23,7 +23,8 @@ V = TypeVar("V")
 
 
 class Keyring:
-    """Keys by id and by subject. Any thread may use it."""
+    """Caches keys by ID and by subject. Any thread may use it. ``fresh_seconds`` is the time between two
+    checks for erasures."""
 
     def __init__(
         self,
@@ -43,17 +44,18 @@ class Keyring:
         self._looked_at = float("-inf")
         self._known = -1
         self.erasures = 0
-        """How often keys were forgotten: who remembers clear text forgets it when this has changed."""
+        """How often keys were forgotten. When this changes, other caches of decrypted values must be
+        emptied."""
 
     def tag(self, content: bytes) -> bytes:
-        """What nobody without the master key can make of a content."""
+        """Return the authentication code of a content, which only the master key can create."""
         return self._master.tag(content)
 
     def look(self) -> None:
-        """Forget every key if one was destroyed anywhere; asked for at most every so often.
+        """Forget all keys if one was destroyed anywhere. The store is asked at most every ``fresh_seconds``.
 
         Raises:
-            StoreUnavailable: that cannot be told.
+            StoreUnavailable: the store cannot be asked.
         """
         began = monotonic()
         if began - self._looked_at < self._fresh_seconds:
@@ -68,21 +70,21 @@ class Keyring:
             self._looked_at = began
 
     def forget(self) -> None:
-        """Forget every key: where they are kept, they may not be any more."""
+        """Forget all keys, because the store may not have them any more."""
         with self._guard:
             self._by_id.clear()
             self._by_subject.clear()
             self.erasures += 1
 
     def hurry(self) -> None:
-        """Look at the next use: an erasure was read of."""
+        """Check for erasures at the next use, because the event of one was read."""
         self._looked_at = float("-inf")
 
     def key_of(self, tenant: str, subject: str) -> tuple[str, bytes]:
-        """A subject's key and its id, kept before anything is sealed with it.
+        """Return the ID and the key of a subject. A new key is stored before anything is sealed with it.
 
         Raises:
-            StoreUnavailable: it cannot be had.
+            StoreUnavailable: the store cannot be reached, or the key has another master key.
         """
         self.look()
         subject = kept_subject(subject)
@@ -104,10 +106,10 @@ class Keyring:
         return id, key
 
     def named(self, ids: Collection[str]) -> Mapping[str, bytes]:
-        """Those of some keys that are not destroyed, in one question for all that are not at hand.
+        """Return those of some keys that exist. All that are not cached are read at once.
 
         Raises:
-            StoreUnavailable: that cannot be told.
+            StoreUnavailable: the store cannot be reached, or a key has another master key.
         """
         self.look()
         erasures = self.erasures

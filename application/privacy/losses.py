@@ -1,7 +1,8 @@
-"""Personal keys that are lost: sealed values name them, they are not there, and no erasure of them is told.
+"""Finds lost personal keys: sealed values name them, the store does not have them, and no erasure is
+recorded.
 
-A value under a lost key reads as erased, as one under a destroyed key does, and documents that are made again
-say so: a backup of the keys that is older than the log, or none, would pass for an erasure of everybody.
+A value whose key is lost reads as erased, also in documents that are made again. Without this check, a
+missing or outdated backup of the keys would look like an erasure of everybody.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable
@@ -16,10 +17,11 @@ from application.privacy.ports import PersonalKeys
 from domain.privacy import erasure_stream
 
 MOST_EVENTS = 500
-"""That a start looks at, at either end of a partition."""
+"""How many events a start reads at each end of a partition."""
 
 MOST_KEYS = 500
-"""That a start asks the index for. Their ids are random: where a hundredth is lost, so many show it."""
+"""How many keys a start reads from the index. Their IDs are random: this is enough to notice that one in a
+hundred is lost."""
 
 MOST_PARTITIONS = 10
 
@@ -34,10 +36,10 @@ class KeyName(NamedTuple):
 
 
 async def lost_of(named: Collection[KeyName], keys: PersonalKeys | None, log: StoredLog) -> list[KeyName]:
-    """Those of some keys that are lost; all that were not erased where there are no ``keys`` at all.
+    """Return the lost ones of some keys. If there are no ``keys`` at all, these are all that were not erased.
 
-    The keys are asked first, then what was erased and is not told yet, then the log: so a key that is erased
-    meanwhile is not taken for a lost one.
+    The store of keys is read first, then the erasures without events, then the log. So a key that is erased
+    meanwhile does not count as lost.
 
     Raises:
         StoreUnavailable: the keys or the log cannot be reached.
@@ -60,9 +62,9 @@ async def _not_there(named: Collection[KeyName], keys: PersonalKeys | None) -> s
 
 
 async def keys_that_show(log: StoredLog, index: IndexReader) -> set[KeyName]:
-    """Keys of sealed values, as many as a start can afford to look at, however long the log is: those of the
-    first and the newest events, which a lost or an older backup of the keys has not, and those that the index
-    names first.
+    """Return a sample of the keys that sealed values name, which a start can read for a log of any length:
+    those of the first and the newest events, which are missing if the keys are lost or from an older backup,
+    and the first ones of the index.
 
     Raises:
         StoreUnavailable: the log cannot be reached.
@@ -84,11 +86,11 @@ async def _stretch(log: StoredLog, partition: str, after: int, until: int) -> As
 
 
 def keys_in(entry: Entry) -> set[KeyName]:
-    """The keys that an event's sealed values name."""
+    """Return the keys that an event's sealed values name."""
     return named_by(entry, noted(entry).keys)
 
 
 def named_by(entry: Entry, keys: Iterable[str]) -> set[KeyName]:
-    """Keys by the ids that an event of a tenant's names."""
+    """Return the keys with these IDs, of the event's tenant."""
     tenant = entry.stream.partition("/")[0]
     return {KeyName(tenant, id) for id in keys if id}

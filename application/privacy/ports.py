@@ -1,4 +1,4 @@
-"""What sealing and erasing need from outside, as protocols."""
+"""The ports of sealing and erasing."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime

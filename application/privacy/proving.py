@@ -1,4 +1,4 @@
-"""Proof of sealed fields: keys of single values, which an export gives away with the clear text."""
+"""Proof of sealed fields: an export contains the keys of the single values that it shows."""
 
 import base64
 import binascii
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 
 def written(keys: Sequence[bytes | None]) -> list[str | None]:
-    """The keys as an export has them."""
+    """Return keys in the form of an export."""
     return [None if key is None else base64.b64encode(key).decode() for key in keys]
 
 
 def read(texts: Sequence[str | None]) -> list[bytes | None]:
-    """The same again; what is no key opens nothing."""
+    """Return the keys in an export. A text that is not a key becomes None."""
     return [_key(text) for text in texts]
 
 

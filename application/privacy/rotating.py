@@ -1,7 +1,7 @@
-"""Another master key: every personal key is wrapped anew, beside whoever seals and opens with both.
+"""Replaces the master key: every personal key is wrapped again, while services that have both keys may run.
 
-A key is opened and wrapped, and nothing that it has sealed changes. So it may be broken off at any moment,
-and repeated: until all are wrapped by the new one, whoever has both opens them all.
+The sealed values do not change. So this can be interrupted at any moment and repeated: until all keys are
+wrapped with the new master key, a process that has both can unwrap them all.
 """
 
 from collections.abc import Callable, Collection
@@ -17,10 +17,11 @@ AT_ONCE = 500
 
 
 class Rotated(msgspec.Struct, frozen=True):
-    """How many keys there are, and how many of them were wrapped anew.
+    """How many keys there are, and how many of them were wrapped again.
 
-    ``late`` is how many of these, at least, were wrapped with a former key since it began: somebody still has
-    that one as the present one. That there are none proves nothing: perhaps nobody needed a new key.
+    ``late`` counts keys that were wrapped with the former master key since the rotation began, and shows that
+    a process still uses it as its present one. If it is 0, that proves nothing: perhaps no process needed a
+    new personal key.
     """
 
     keys: int
@@ -29,15 +30,16 @@ class Rotated(msgspec.Struct, frozen=True):
 
 
 class _Pass(msgspec.Struct):
-    """What was seen of all keys: those that were not wrapped with the present one, and became so or not."""
+    """The counts of one pass over all keys: how many were ``found`` wrapped with another master key, and how
+    many of them were ``rewrapped``."""
 
     keys: int = 0
     found: int = 0
     rewrapped: int = 0
     left: set[str] = msgspec.field(default_factory=set)
-    """Ids among which there are some that changed meanwhile, or went, and so were left as they were."""
+    """IDs among which are the keys that were not replaced, because they were changed or deleted meanwhile."""
     unknown: int = 0
-    """Of those found, how many were not left by the pass before."""
+    """How many of the keys that were found the previous pass had not left."""
 
 
 async def rotate(
@@ -47,15 +49,15 @@ async def rotate(
     *,
     watch_seconds: float = 0.0,
 ) -> Rotated:
-    """Wrap every key with the master key that is not wrapped with it.
+    """Wrap every key with the present master key.
 
-    It goes over them until it finds none that is not: a process that has the former key as its present one
-    may have made some meanwhile, and one that changed meanwhile was left as it was. After ``watch_seconds``
-    it looks once more for such a process; where there is one, it does not race with it.
+    Passes over all keys are repeated until one finds nothing to do: meanwhile, keys may have changed, and a
+    process that uses the former master key may have created some. After ``watch_seconds`` there is another
+    pass, to find such a process; if there is one, this does not go on racing with it.
 
     Raises:
         StoreUnavailable: the keys cannot be reached.
-        WrongMasterKey: one opens with none of the keys that are given.
+        WrongMasterKey: a key was wrapped with none of the given master keys.
     """
     seen = await _pass(keys, master, progress, ())
     rewrapped, late, is_watched = seen.rewrapped, 0, not watch_seconds
@@ -72,7 +74,7 @@ async def rotate(
 async def _pass(
     keys: PersonalKeys, master: MasterKey, progress: Callable[[int], None], left: Collection[str]
 ) -> _Pass:
-    """Go over all keys once, where the pass before has ``left`` some."""
+    """Go over all keys once. ``left`` are the IDs that the previous pass has left."""
     seen, after = _Pass(), ""
     while page := await run_sync(keys.page, after, AT_ONCE):
         wanted = [

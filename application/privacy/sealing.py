@@ -1,8 +1,8 @@
-"""Personal fields of a stored state, sealed on the way in and opened on the way out.
+"""Seals the personal fields of a state before it is stored, and opens them when it is read.
 
-What is sealed stands outside the payload, in a member of the state that no input can reach: ``sealed`` names
-each place, the key and the value. In its place in the payload stands what it reads as without the key. So who
-has no key, or is of an older release, reads it as erased, and nobody can pass a text off as a sealed one.
+The sealed values are outside the payload, in the state's member ``sealed``, which no input can set: it has
+the place, the key's ID and the encrypted value of each. In the payload they are replaced by ``ERASED``. So a
+process without the key, or of an older release, reads them as erased, and no text can pass as a sealed value.
 """
 
 import re
@@ -21,7 +21,7 @@ Path = tuple[str | int, ...]
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
-    """A value that was taken out of the payload: where it stood, whose key it needs, and itself."""
+    """A value that was taken out of the payload: its place, the ID of its key, and the encrypted value."""
 
     at: Path
     key: str
@@ -29,9 +29,10 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PersonalNames:
-    """Members of free-form data that are personal, with the member beside or above them that names whose.
+    """The names of personal members of free-form data, each with the name of a member beside or above it that
+    identifies whose value it is.
 
-    Beside those that the settings name, these are what people said when they decided.
+    Besides those in the settings, these are the texts that people wrote in decisions.
     """
 
     def __init__(self, subjects: Mapping[str, str]) -> None:
@@ -40,13 +41,13 @@ class PersonalNames:
         self._pattern = re.compile(rf'"(?:{names})":'.encode())
 
     def may_be_in(self, state: bytes) -> bool:
-        """Whether there can be one: a look at the bytes, which costs next to nothing."""
+        """Return whether a state may contain such a member. This searches the bytes, which is fast."""
         return self._pattern.search(state) is not None
 
     def found_in(
         self, value: Any, path: Path, around: tuple[Mapping[str, Any], ...]
     ) -> Iterator[tuple[Path, str | None]]:
-        """The place of each, and whose it is where that is said."""
+        """Yield the place of each personal member, and its subject if the data names one."""
         if isinstance(value, dict):
             around = (value, *around)
             said = _said_in(value)
@@ -63,17 +64,17 @@ class PersonalNames:
 
 
 class Sealing:
-    """Seals and opens with the keys of a keyring."""
+    """Seals the personal fields of events with the keys of a keyring."""
 
     def __init__(self, keyring: Keyring, names: PersonalNames) -> None:
         self.keyring = keyring
         self._names = names
 
     def seal(self, recorded: Recorded, state: bytes) -> bytes:
-        """The state with its personal fields sealed; as it is, where it has none.
+        """Return an event's state with its personal fields sealed, or unchanged if it has none.
 
         Raises:
-            StoreUnavailable: a key cannot be had; nothing personal is stored in clear instead.
+            StoreUnavailable: a key cannot be read or created. Nothing personal is stored unencrypted instead.
         """
         topic = recorded.event.TOPIC
         said, free_form = SAID.get(topic), FREE_FORM.get(topic, ())
@@ -94,7 +95,7 @@ class Sealing:
         return msgspec.json.encode(stored | {"sealed": sealed})
 
     def _places(self, recorded: Recorded, data: dict[str, Any]) -> list[tuple[Path, str]]:
-        """Of every personal value in a payload, with whose it is."""
+        """Return the place and the subject of every personal value in a payload."""
         topic, places = recorded.event.TOPIC, list[tuple[Path, str]]()
         if (said := SAID.get(topic)) is not None and isinstance(data.get(said.field), str):
             by = recorded.meta.actor if said.by is None else data.get(said.by)
@@ -110,12 +111,12 @@ class Sealing:
 
 
 def place_of(stream: str, version: int, path: Path) -> bytes:
-    """What a sealed value is bound to."""
+    """Return the place that a sealed value is bound to."""
     return msgspec.json.encode((stream, version, path))
 
 
 def value_keys(sealed: Sequence[Sealed], keys: Mapping[str, bytes]) -> list[bytes | None]:
-    """The key of each value; none of those that are erased."""
+    """Return the key of each value, or None if it is erased."""
     return [ciphers.value_key_of(keys[each.key], each.text) if each.key in keys else None for each in sealed]
 
 
@@ -126,7 +127,7 @@ def put_back(
     stream: str,
     version: int,
 ) -> None:
-    """Put what opens in its place in a payload; the rest reads as erased."""
+    """Put the values that can be decrypted back into a payload. The others read as erased."""
     for each, key in zip(sealed, keys, strict=True):
         if key is None:
             continue
@@ -138,7 +139,7 @@ def put_back(
 def opened_values(
     sealed: Sequence[Sealed], keys: Sequence[bytes | None], stream: str, version: int
 ) -> list[Any]:
-    """The values themselves, of those that open."""
+    """Return the values that can be decrypted."""
     found = [
         ciphers.opened(key, each.text, place_of(stream, version, each.at))
         for each, key in zip(sealed, keys, strict=True)
@@ -148,7 +149,8 @@ def opened_values(
 
 
 def _said_in(value: Mapping[str, Any]) -> dict[str, str]:
-    """The members of a decision that people wrote, and whose each is; none where it is something else."""
+    """Return the texts that people wrote in a decision, each with its author, or nothing if it is not a
+    decision."""
     if not all(isinstance(value.get(name), str) for name in DECISION):
         return {}
     who = {name: value.get(by) for name, by in SAID_IN_DECISIONS.items()}
@@ -160,7 +162,7 @@ def _said_in(value: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _named(member: str, around: Sequence[Mapping[str, Any]]) -> str | None:
-    """The nearest member of that name, if it is an id."""
+    """Return the nearest member with a name, if it is an ID."""
     for each in around:
         found = id_of(each.get(member))
         if isinstance(found, str) and found:

@@ -27,8 +27,8 @@ async def erase(
     again: bool,
     lost: bool = False,
 ) -> None:
-    """Erase a subject, or all that were erased once more, and complete what was left unfinished before; or
-    record ``lost`` keys as destroyed.
+    """Erase a subject, repeat all erasures (``again``), or record ``lost`` keys as destroyed. Interrupted
+    erasures are completed too.
 
     Raises:
         CannotStart: a store cannot be used, or nobody was named.

@@ -1,9 +1,8 @@
 """Makes documents in ``DATA_DIR`` and in Cosmos DB again, in the command that erases.
 
-A running service does so itself when it reaches the erasure, and then finds nothing to change. If none runs,
-or none that projects, nobody would do so before the next start. So the command does, for the documents that
-it can reach, without trying to find out whether somebody else would. Unfinished builds of these documents are
-deleted.
+A running service also does that when it reaches the erasure. The command does not rely on it, because no
+service may be running, and makes all documents again that it can reach. Unfinished builds of these documents
+are deleted.
 """
 
 from collections.abc import Sequence
@@ -38,7 +37,7 @@ class ErasedDocuments:
         self._store = store
         self._stack = stack
         self.said: list[str] = []
-        """What was done, and what others do."""
+        """What was done, and what is left to services."""
 
     async def remake(self, streams: Sequence[str]) -> None:
         """Make the documents of some streams again.

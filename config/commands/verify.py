@@ -28,16 +28,16 @@ SCRATCH_FILE = "verify.db"
 
 
 class Differs(Exception):
-    """Live documents are not what the log makes."""
+    """Live documents differ from those that the log leads to."""
 
 
 async def verify(settings: Settings, names: Sequence[str]) -> None:
     """Compare the named containers, or all of them, at the position that all of these have reached. No
-    document is changed. If none differs, it is noted which code makes them.
+    document is changed. If none differs, note that the present code makes these documents.
 
     Raises:
-        Differs: they differ; each document that does was named.
-        CannotStart: a name is unknown, a store cannot be used, or a rebuild runs.
+        Differs: they differ; each differing document was printed.
+        CannotStart: a name is unknown, a store cannot be used, or a rebuild is running.
     """
     chosen = chosen_projections(settings, names)
     async with AsyncExitStack() as stack:
@@ -64,7 +64,7 @@ def _no_room(settings: Settings, failure: StoreFull) -> str:
 
 
 def scratch_in(path: Path, stack: AsyncExitStack) -> SqliteScratch:
-    """Open a file for documents that nobody reads. What a killed command left there is deleted.
+    """Open a file for documents that are only compared. A file that a killed command left is deleted.
 
     Raises:
         StoreUnavailable: it cannot be created.
@@ -113,8 +113,8 @@ async def _compare(
 
 
 async def _reached(chosen: Sequence[Projection], stores: SharedStores) -> Mapping[str, int]:
-    """Return the id of the event that all of them have reached in each partition, as it is known before a
-    document is read."""
+    """Return the ID of the event that all projections have reached in each partition. It is read before any
+    document is."""
     return {
         partition: min(
             [await _reached_in(partition, each.container.name, stores) for each in chosen], default=0
