@@ -100,7 +100,8 @@ class Report:
         """Add a note for each archive that should be verified too."""
         for file, events in sorted(self.archived.items()):
             self.notes.append(
-                f"{events} events are in the archive {file}, and their hashes here: verify it with --export"
+                f"{events} events are in the archive {file}, and only their hashes here: verify it with"
+                " --export"
             )
 
     def add(self, finding: Finding) -> None:
@@ -150,9 +151,9 @@ class Anchored:
                 Finding(
                     kind="anchor_contradicted",
                     what=f"the anchor {first.sequence} of {first.anchored_at} says that the chain after event"
-                    f" {first.number} is {first.hash}{more}; it is not. From event {begin} to"
-                    f" {first.number} something was edited, deleted, inserted or reordered, and the hashes"
-                    " were made to fit",
+                    f" {first.number} is {first.hash}{more}; it is not. Of the events {begin} to"
+                    f" {first.number} some were edited, deleted, inserted or reordered, and the hashes were"
+                    " made to fit",
                     tenant_id=self._tenant,
                     number=begin,
                 )
@@ -161,7 +162,7 @@ class Anchored:
         if beyond:
             last = beyond[-1]
             confirmed = self._confirmed_before(last)
-            gone = f"{last.number - number} of the events behind event {confirmed} are gone"
+            gone = f"{last.number - number} of the events after event {confirmed} are missing"
             self._report.add(
                 Finding(
                     kind="truncated",

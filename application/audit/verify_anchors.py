@@ -42,7 +42,7 @@ def check_anchors(
         elif tenant in (None, anchor.tenant_id) and _is_signed(anchor, keys, report):
             _take(anchor, by_tenant.setdefault(anchor.tenant_id, {}), report)
     if broken > _BROKEN_NAMED:
-        report.notes.append(f"nor are {broken - _BROKEN_NAMED} more lines of the anchors")
+        report.notes.append(f"{broken - _BROKEN_NAMED} more lines of the anchors are not anchors")
     return {each: _in_order(each, found, report) for each, found in by_tenant.items()}
 
 
@@ -86,22 +86,21 @@ def _in_order(tenant: str, found: dict[int, Anchor], report: Report) -> list[Anc
             report.add(
                 Finding(
                     kind="anchor_missing",
-                    what=f"of the anchors, {which} is missing, between {before.anchored_at} and"
-                    f" {anchor.anchored_at}",
+                    what=f"anchor {which} is missing, between {before.anchored_at} and {anchor.anchored_at}",
                     tenant_id=tenant,
                     number=before.number + 1,
                 )
             )
         elif anchor.previous != before.id:
-            report.add(_of(anchor, "anchor_altered", f"does not follow {before.sequence}: it names another"))
+            report.add(_of(anchor, "anchor_altered", f"names another predecessor than {before.sequence}"))
     for anchor in anchors:
         if not anchor.previous_held:
             report.add(
                 _of(
                     anchor,
                     "anchor_contradicted",
-                    "says itself that the head anchored before it was on the chain no more: the log was"
-                    " changed before that, or was put back to an older state",
+                    "says that the previously anchored head was no longer on the chain: the log was changed"
+                    " before that, or restored to an older state",
                 )
             )
     return anchors

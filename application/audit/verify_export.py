@@ -97,9 +97,9 @@ class _Walk:
         if self.number < 0 or len(self._chain) != sha256().digest_size:
             self._add("chain_broken", "the header does not say where in the chain it begins")
         elif self.number == 0 and self._chain != genesis_of(self._tenant):
-            self._add("chain_broken", "the header does not begin the chain as it begins for this tenant")
+            self._add("chain_broken", "the header's hash is not that with which this tenant's chain begins")
         elif self.number:
-            report.notes.append(f"it begins with event {header.begins}: what was before is not in it")
+            report.notes.append(f"it begins with event {header.begins}: earlier events are not in it")
 
     def pass_by(self, anchored: Anchored) -> None:
         """Compare the chain with anchors."""
@@ -113,7 +113,7 @@ class _Walk:
             return
         self.look_at_members(line, text)
         if self._has_ended:
-            self._add("inserted", "there is something after the head, which must be the last line")
+            self._add("inserted", "there is a line after the head, which must be the last one")
         elif line.kind == "head":
             self._check_head(line, text)
         elif line.kind in ("event", "leaf"):
@@ -131,12 +131,12 @@ class _Walk:
         if not self._has_ended:
             self._add(
                 "truncated",
-                f"it ends after event {self.number}, without the head that stands at the end; the header says"
-                f" that there were {self._stated} events",
+                f"it ends after event {self.number}, without a head; according to the header there were"
+                f" {self._stated} events",
                 number=self.number + 1,
             )
         for number in sorted(self._owed):
-            self._add("deleted", f"event {number} is missing; another stands in its place", number=number)
+            self._add("deleted", f"event {number} is missing; another is in its place", number=number)
         if self._anchored is not None:
             self._anchored.end(self.number)
         if self.erased:
@@ -157,7 +157,7 @@ class _Walk:
             self._add(
                 "chain_broken",
                 f"{named(line)} does not follow from event {self.number}: it or the hashes were altered, or"
-                " something was taken out or put in before it, and the rest numbered anew",
+                " events before it were removed or inserted and the others renumbered",
                 line,
             )
         self._go_on(line.number, bytes_in(line.hash))
@@ -212,10 +212,10 @@ class _Walk:
             return stated, True
         state = state_of(line)
         if state is None:
-            self._add("deleted", f"{named(line)} was not in the log any more", line)
+            self._add("deleted", f"{named(line)} was missing from the log at the time of the export", line)
             return stated, False
         if leaf_of(line.stream, line.version, line.topic, state) != stated:
-            self._add("edited", f"{named(line)} is not what was hashed", line)
+            self._add("edited", f"{named(line)} was changed after it was hashed", line)
             return stated, False
         self._compare_reading(line, state)
         return stated, True
@@ -230,7 +230,7 @@ class _Walk:
         self.erased += 0 if reread is None else reread.erased
         found = compared(shown, reread)
         if found.differs:
-            what = f"{named(line)} is not shown as its stored bytes say"
+            what = f"{named(line)} is shown differently from its stored bytes"
             self._add("shown_otherwise", what, line)
         elif found.unproven:
             self._report.add_unproven(f"{named(line)}: {', '.join(found.unproven)}")
@@ -243,16 +243,16 @@ class _Walk:
             self._add("shown_otherwise", f"{named(line)} is shown at a position that is not its own", line)
             return
         if place <= self._position:
-            what = f"{named(line)} is shown at a position that does not come after that of the one before"
+            what = f"{named(line)} is shown at a position that is not after that of the previous event"
             self._add("shown_otherwise", what, line)
         self._position = place
 
     def _check_head(self, line: Line, text: bytes) -> None:
         self._has_ended = True
         if line.tenant_id != self._tenant:
-            self._add("chain_broken", "the head is another tenant's")
+            self._add("chain_broken", "the head is that of another tenant")
         if line.number != self._stated:
-            what = f"the header says that there were {self._stated} events, and the head {line.number}"
+            what = f"there were {self._stated} events according to the header, {line.number} to the head"
             self._add("shown_otherwise", what)
         if isinstance(line.position, int) and self._position > line.position:
             self._add("shown_otherwise", "an event is shown at a position beyond that of the head")

@@ -28,7 +28,7 @@ class KeyCheck:
         named = {each for each in self._named if each.id not in self._erased}
         for lost in await lost_of(named, self._keys, self._log):
             what = (
-                f"the personal key {lost.id} is missing, and no erasure of it is recorded: what is sealed"
-                " under it reads as erased"
+                f"the personal key {lost.id} is missing, and no erasure of it is recorded: the values that it"
+                " has sealed read as erased"
             )
             report.add(Finding(kind="key_lost", what=what, tenant_id=lost.tenant))

@@ -34,7 +34,7 @@ class SealedCheck:
                 after = page[-1]
             if streams:
                 what = (
-                    f"the index does not know {len(streams)} of the streams that have values sealed under the"
-                    f" key {key}: an erasure would not name them"
+                    f"the index lacks {len(streams)} of the streams with values that the key {key} has"
+                    " sealed: an erasure would not name them"
                 )
                 report.add(Finding(kind="index_altered", what=what, tenant_id=tenant))

@@ -33,9 +33,9 @@ FOLDS: Mapping[str, Evolve] = {
 """The fold of the streams of each category."""
 
 _UNUSED = {
-    "release": "are of another release: this one does not use them, and they were not compared",
-    "log": "end with an event that is not in the log so: they are not used",
-    "untold": "are of streams that cannot be folded from what is in the log: they were not compared",
+    "release": "are of another release, which this one does not use: they were not compared",
+    "log": "end with an event that the log does not have: they are not used",
+    "untold": "are of streams that cannot be folded from the log: they were not compared",
 }
 
 
@@ -98,7 +98,7 @@ class SnapshotCheck:
                 )
             )
         if compared := self._counted.pop("compared", 0):
-            report.notes.append(f"{compared} snapshots were compared with what their streams come to")
+            report.notes.append(f"{compared} snapshots were compared with the states of their streams")
         for why, number in sorted(self._counted.items()):
             report.notes.append(f"{number} snapshots {_UNUSED[why]}")
 
@@ -135,4 +135,4 @@ def _difference(snapshot: Snapshot, past: Past) -> str | None:
         is_right = SnapshotContent(snapshot.version, *kept) == folded
     except (TypeError, ValueError):
         is_right = False
-    return None if is_right else "is not what the stream comes to there"
+    return None if is_right else "is not the state of the stream at that version"

@@ -46,7 +46,7 @@ async def verify_store(
     partitions = await log.partitions()
     reached = {partition: await _reached(index, partition) for partition in partitions}
     if not any(until is not None for until in reached.values()):
-        report.notes.append("there is no index beside the log: only anchors can show what was changed")
+        report.notes.append("there is no index beside the log: only anchors can show changes")
     sealed = SealedCheck(index)
     comparison = _Comparison(anchors, sealed, report)
     for partition, until in reached.items():
@@ -153,7 +153,7 @@ class _Comparison:
             if row is not None:
                 self._keep(self._not_in_log, row)
         elif row.leaf != leaf:
-            self._add("edited", f"{_named(row)} is not what was hashed when it was indexed", row)
+            self._add("edited", f"{_named(row)} has changed since it was indexed", row)
         else:
             self._check_columns(entry, row)
 
@@ -166,9 +166,9 @@ class _Comparison:
                 moved.add((row.stream, row.version))
                 self._add("reordered", f"{_named(row)} was moved, to position {elsewhere.id}", row)
             elif row.position > self._newest:
-                self._add("truncated", f"{_named(row)} is gone; the log ends before it", row)
+                self._add("truncated", f"{_named(row)} is missing; the log ends before it", row)
             else:
-                self._add("deleted", f"{_named(row)} is gone", row)
+                self._add("deleted", f"{_named(row)} is missing", row)
         for entry in self._not_indexed:
             if (entry.stream, entry.version) not in moved:
                 self._report.add(
@@ -195,11 +195,11 @@ class _Comparison:
             number, chain = self._ends.get(head.tenant, (0, genesis_of(head.tenant)))
             if (head.number, head.chain) != (number, chain):
                 what = (
-                    f"the index says that the chain ends with {head.chain.hex()} after event"
-                    f" {head.number}, and its own rows say {chain.hex()} after {number}"
+                    f"according to the index, the chain ends with {head.chain.hex()} after event"
+                    f" {head.number}, but according to its rows with {chain.hex()} after {number}"
                 )
             elif head.latest_at != self._latest.get(head.tenant, 0):
-                what = "the index says that the tenant's latest event is of another time than its own rows"
+                what = "the index has another time for the tenant's latest event than its own rows"
             else:
                 continue
             self._report.add(Finding(kind="index_altered", what=what, tenant_id=head.tenant, number=number))
@@ -234,7 +234,7 @@ class _Comparison:
                 "index_altered", f"in the index, {_named(row)} does not follow from event {number}", row
             )
         elif row.latest_at != max(self._latest.get(row.tenant, 0), row.at):
-            what = f"in the index, the latest time up to {_named(row)} is not that of the events up to it"
+            what = f"in the index, the latest time up to {_named(row)} is not that of its events"
             self._add("index_altered", what, row)
         self._ends[row.tenant] = row.number, row.chain
         self._latest[row.tenant] = row.latest_at
@@ -249,7 +249,7 @@ class _Comparison:
             row.causation_id,
             row.at,
         ):
-            self._add("index_altered", f"the index tells of {_named(row)} what the event does not say", row)
+            self._add("index_altered", f"the index has other values for {_named(row)} than the event", row)
         self._sealed.take(told)
 
     def _add(self, kind: Kind, what: str, row: Indexed) -> None:

@@ -56,19 +56,19 @@ def _as_text(report: Report) -> None:
         click.echo(f"NOT PROVEN: and of {unproven - _UNPROVEN_SHOWN} more events; --json names them")
     for tenant, (number, chain) in sorted(report.heads.items())[:_HEADS_SHOWN]:
         click.echo(f"{tenant}: {number} events, {chain}")
-    withheld = f", of {report.withheld} the hash alone" if report.withheld else ""
+    withheld = f" (of {report.withheld} only the hash)" if report.withheld else ""
     tenants = f"{len(report.heads)} tenant" + ("s" if len(report.heads) != 1 else "")
-    click.echo(f"checked {report.events} events{withheld} of {tenants}, along {report.anchors} anchors")
+    click.echo(f"checked {report.events} events{withheld} of {tenants}, with {report.anchors} anchors")
     if report.told_alone:
-        click.echo(f"told, and proven by nothing: {'; '.join(report.told_alone)}")
+        click.echo(f"included, but never proven: {'; '.join(report.told_alone)}")
     for warning in report.warnings:
         click.echo(f"WARNING: {warning}")
     if not report.is_sound:
         click.echo(f"NOT SOUND: {len(report.findings) + report.more} found")
     elif unproven:
         click.echo(
-            f"SOUND in its stored bytes; of {unproven} events something is shown that these do not prove:"
+            f"SOUND in its stored bytes; for {unproven} events, values are shown that these do not prove:"
             " verify with the release that made the export"
         )
     else:
-        click.echo("SOUND: nothing is found that is not as it was written")
+        click.echo("SOUND: everything is as it was written")

@@ -16,6 +16,8 @@ from config.stores import open_log_beside, require_log
 from domain.errors import StoreUnavailable
 from infrastructure.clock import SystemClock
 
+_NOTHING = "nothing to erase: no values are sealed under a key of this subject"
+
 
 async def erase(
     settings: Settings,
@@ -79,16 +81,16 @@ async def erase(
     for line in documents.said:
         click.echo(line)
     if not told:
-        click.echo("nothing to erase: nothing is sealed under a key of theirs")
+        click.echo(_NOTHING)
 
 
 def _would(found: UnderKey | None) -> list[str]:
     if found is None:
-        return ["nothing to erase: nothing is sealed under a key of theirs"]
-    told = [f"would destroy a key, under which values of {_streams(found.streams)} are sealed"]
+        return [_NOTHING]
+    told = [f"would destroy a key under which values of {_streams(found.streams)} are sealed"]
     if found.members:
-        told.append(f"they are: {', '.join(found.members)}")
-    return [*told, *(f"with it goes what stands in {stream} and is nobody else's" for stream in found.also)]
+        told.append(f"the values are: {', '.join(found.members)}")
+    return [*told, *(f"also the values in {stream} that belong to nobody else" for stream in found.also)]
 
 
 def _said(told: Told) -> str:

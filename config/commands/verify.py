@@ -55,7 +55,7 @@ async def verify(settings: Settings, names: Sequence[str]) -> None:
         except Failure as failure:
             raise CannotStart(f"stopped before the end, verify again: {failure}") from failure
     if found:
-        raise Differs(f"{found} documents are not what the log makes; rebuild these projections")
+        raise Differs(f"{found} documents differ from the log; rebuild these projections")
 
 
 def _no_room(settings: Settings, failure: StoreFull) -> str:
@@ -105,10 +105,10 @@ async def _compare(
         found += 1
         click.echo(f"{difference.container} {difference.tenant} {difference.id} {difference.what}")
     for name, count in (+comparison.left_alone).items():
-        click.echo(f"{name}: {count} documents that this service has not made are left alone")
+        click.echo(f"{name}: {count} documents that this service has not made are ignored")
     if not found:
         names = ", ".join(each.name for each in containers)
-        click.echo(f"{names}: as the log makes them, by {events} events")
+        click.echo(f"{names}: no difference from the log, after {events} events")
     return found
 
 

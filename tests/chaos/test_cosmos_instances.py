@@ -101,7 +101,7 @@ async def test_the_commands_beside_a_service_find_the_log_there(
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return str(ran.stdout)
 
-    assert "as the log makes them" in await told("rebuild", "--verify")
+    assert "no difference from the log" in await told("rebuild", "--verify")
     assert "rebuilt from" in await told("rebuild")
     assert "SOUND" in await told("audit", "verify")
     assert "workflow_steps" in await told("projections")
@@ -113,7 +113,7 @@ async def test_the_commands_beside_a_service_find_the_log_there(
     await in_thread(service.kill)
     await in_thread(service.start)
     await cases.seen_everywhere([service], answered)
-    assert "as the log makes them" in await told("rebuild", "--verify")
+    assert "no difference from the log" in await told("rebuild", "--verify")
 
 
 async def test_whose_clock_differs_from_the_accounts_has_no_share_in_what_goes_by_it(

@@ -165,7 +165,7 @@ async def test_a_comparison_names_what_was_damaged_and_a_rebuild_mends_it(
     compared = await in_thread(lambda: command("rebuild", "--verify"))
     assert compared.returncode == 1
     assert compared.stderr.strip() == (
-        f"{len(wrong)} documents are not what the log makes; rebuild these projections"
+        f"{len(wrong)} documents differ from the log; rebuild these projections"
     )
     named = [line.split(" ", 3) for line in compared.stdout.splitlines() if not line.startswith("folding")]
     assert {(tenant, id, what) for _, tenant, id, what in named} == wrong

@@ -69,7 +69,7 @@ def test_an_export_is_written_and_verified_without_any_settings(
     assert [json.loads(line)["kind"] for line in piped.stdout.splitlines()].count("event") == 3
     sound = audit("verify", "--export", str(file), "--public-key", str(key), PORT="not a port")
     assert (sound.returncode, sound.stderr) == (0, "")
-    assert sound.stdout.endswith("SOUND: nothing is found that is not as it was written\n")
+    assert sound.stdout.endswith("SOUND: everything is as it was written\n")
 
 
 def test_what_is_found_ends_with_1_and_what_cannot_be_told_with_2(

@@ -53,7 +53,7 @@ async def test_an_edited_event_holds_back_its_tenant_alone(log: AuditedLog, tmp_
         with pytest.raises(CannotStart) as refused:
             await archive_all(log, out)
         assert f"{FIRST} is not archived: " in str(refused.value)
-        assert "is not what was hashed" in str(refused.value)
+        assert "was changed after it was hashed" in str(refused.value)
         assert archived_of(await log.entries()) == {LAST}
         assert [each.name.startswith(LAST) for each in out.iterdir()] == [True]
 

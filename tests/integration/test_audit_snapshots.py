@@ -74,7 +74,7 @@ async def test_one_that_is_right_is_compared_and_sound(log: AuditedLog) -> None:
     made(log)
     told = await log.verify()
     assert told["sound"], told
-    assert "1 snapshots were compared with what their streams come to" in told["notes"]
+    assert "1 snapshots were compared with the states of their streams" in told["notes"]
 
 
 @pytest.mark.parametrize(("how", "is_used"), [(forged, True), (code, False)])
@@ -129,6 +129,6 @@ async def test_what_is_sealed_is_folded_with_its_keys_or_not_at_all(tmp_path: Pa
         log.settings = settings
         told = await log.verify()
         assert told["sound"]
-        assert "1 snapshots were compared with what their streams come to" in told["notes"]
+        assert "1 snapshots were compared with the states of their streams" in told["notes"]
         made(log, lambda it: msgspec.structs.replace(forged(it), digest=it.digest))
         assert kinds(await log.verify()) == ["snapshot_altered"]

@@ -162,7 +162,7 @@ async def test_anchors_made_after_the_change_do_not_move_the_place_where_it_was(
     told = await log.verify()
     found = [each for each in told["findings"] if "the chain after event" in each["what"]]
     assert [each["number"] for each in found] == [first]
-    assert f"From event {first} to {last} something was edited" in found[0]["what"]
+    assert f"Of the events {first} to {last} some were edited" in found[0]["what"]
 
 
 async def test_anchors_made_after_a_restore_do_not_move_the_place_where_it_was(log: AuditedLog) -> None:
@@ -176,7 +176,7 @@ async def test_anchors_made_after_a_restore_do_not_move_the_place_where_it_was(l
     told = await log.verify()
     ends = [each for each in told["findings"] if "it ends after event 28" in each["what"]]
     assert (left, [each["number"] for each in ends]) == (26, [19])
-    assert "8 of the events behind event 18 are gone" in ends[0]["what"]
+    assert "8 of the events after event 18 are missing" in ends[0]["what"]
     log.append((f"{TENANT}/7", 20), first_version=3)
     await log.anchor()
     found = [each for each in (await log.verify())["findings"] if "the chain after event" in each["what"]]
@@ -228,7 +228,7 @@ async def test_sealed_streams_that_the_index_has_forgotten_are_found(tmp_path: P
             log.index_sql("DELETE FROM audit_sealed WHERE stream LIKE ?", f"{TENANT}/%/%0")
             told = the_only_one(await log.verify(), "index_altered")
             assert told["tenantId"] == TENANT
-            assert "does not know 1 of the streams" in told["what"]
+            assert "lacks 1 of the streams" in told["what"]
 
 
 async def test_the_index_made_anew_has_the_same_heads(log: AuditedLog) -> None:

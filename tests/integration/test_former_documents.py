@@ -52,7 +52,7 @@ async def test_a_comparison_names_none_of_them_and_tells_how_many_there_are(
     await some_left_beside_one_of_ours(settings, cosmos)
     await verify(settings, ("hitl_approvals",))
     told = capsys.readouterr().out
-    assert "hitl_approvals: 2 documents that this service has not made are left alone" in told
+    assert "hitl_approvals: 2 documents that this service has not made are ignored" in told
 
 
 async def test_they_stay_where_documents_are_derived_from_another_log(
