@@ -1,1 +1,1 @@
-"""Programs that measure the service beside what it is held against."""
+"""Benchmarks of the service, measured together with references."""

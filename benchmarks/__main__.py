@@ -1,7 +1,7 @@
-"""Measure, and keep the results: ``python -m benchmarks [NAME…] [--rounds 3] [--long]``.
+"""Run benchmarks and store the results: ``python -m benchmarks [NAME…] [--rounds 3] [--long]``.
 
-All programs: the results go to ``benchmarks/results``. Some by name, or ``--tiny``: they are printed only,
-unless ``--output`` says where to. A program that fails is recorded as failed, and the others go on.
+The results of all programs go to ``benchmarks/results``. With names or ``--tiny``, they are only printed,
+unless ``--output`` is given. A program that fails is recorded as failed, and the others continue.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from benchmarks.report import RESULTS, table, write
 
 
 def main() -> int:
-    """Run what was asked for; 1 when a program failed."""
+    """Run the programs. Return 1 if one failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PROGRAMS)}; all by default")
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,13 +1,14 @@
-"""Approvals decided over HTTP by 16 connections, everything at work, until each decision is on the wire.
+"""Approving over HTTP with 16 connections, until each decision is published.
 
-A service with tokens, projections and the outbox to a real RabbitMQ is asked for so many approvals (not
-measured); when it has caught up, all are approved. Two figures: answers a second, and how long after the last
-answer the last ``hitl.approval.completed`` was in a durable queue. Each id must have come exactly once.
+The service has tokens, projections and the outbox to a real RabbitMQ. First approvals are created (not
+measured); when the documents have caught up, all are approved. Two figures: responses per second, and the
+time from the last response until the last ``hitl.approval.completed`` is in a durable queue. Each ID must
+arrive exactly once.
 
-On SQLite (``synchronous`` FULL), on PostgreSQL, and on PostgreSQL on a disk whose fdatasync takes 2 ms
-longer, on both with group commit and without. The reference is the bare library's load, decide and append on
-the stock recorder of the same store, by as many tasks (``benchmarks.reference_log``); on SQLite, which has
-one writer, also by one.
+The stores are SQLite (``synchronous`` FULL), PostgreSQL, and PostgreSQL on a disk whose fdatasync takes 2 ms
+longer, the latter two with and without group commit. The reference is load, decide and append with only the
+library and its recorder of the same store, with as many tasks (``benchmarks.reference_log``); on SQLite,
+which has one writer, also with one task.
 """
 
 import json
@@ -36,20 +37,20 @@ BARE, ONE_AT_A_TIME = "bare library", "bare library, one at a time"
 
 @dataclass(frozen=True)
 class Round:
-    """One round's figures; of a reference, the first alone."""
+    """One round's figures. A reference has only the first."""
 
     a_second: float
     behind: float = 0.0
-    """Seconds from the last answer to the last message."""
+    """Seconds from the last response to the last message."""
 
     cpu: float = 0.0
-    """Microseconds of the service's CPU a decision, until the last message."""
+    """Microseconds of the service's CPU time per decision, until the last message."""
 
     client_share: float = 0.0
 
 
 def run(options: Options) -> list[Measurement]:
-    """Every store, one after the other."""
+    """Measure all stores, one after the other."""
     found = _on_sqlite(options)
     for title, slug, delay in (
         ("PostgreSQL", "postgres", 0),
@@ -90,7 +91,7 @@ def _on_postgres(options: Options, server: str, title: str, slug: str) -> list[M
 
 
 def approved(options: Options, count: int, environ: Mapping[str, str]) -> Round:
-    """One round of the service on a store."""
+    """Return the figures of one round of the service on a store."""
     with broker() as (url, names):
         settings = {**WITH_TOKENS, "RABBITMQ_URL": url, **environ}
         with running_service(options.service_root, settings, overlay=names.overlay()) as service:
@@ -131,7 +132,7 @@ def _bare_on_postgres(count: int, server: str) -> Round:
 
 @contextmanager
 def _stock_settings(server: str) -> Iterator[dict[str, str]]:
-    """A fresh database, as the library's own recorder is told of it."""
+    """Yield the settings of the library's own recorder for a fresh database."""
     with fresh_database(server) as url:
         parts = conninfo_to_dict(url)
         yield {

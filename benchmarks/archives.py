@@ -1,7 +1,7 @@
-"""How fast finished things go to an archive and come back, and what room that gives.
+"""How fast ended approvals are archived and restored, and how much space that frees.
 
-``python -m benchmarks.archives [--postgres URL-OF-A-SERVER] [--approvals 10000]``. Each approval is asked
-for, commented on twice and rejected: four events.
+``python -m benchmarks.archives [--postgres URL-OF-A-SERVER] [--approvals 10000]``. Each approval has four
+events: it is requested, commented on twice and rejected.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tests.postgres import fresh_database
 
 
 async def measure(folder: Path, url: str | None, approvals: int) -> None:
-    """Print what it takes."""
+    """Print the times and sizes."""
     async with audited_log(folder, url) as log:
         _fill(log, approvals)
         began = time.perf_counter()
@@ -117,7 +117,7 @@ def _states(folder: Path, url: str | None) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """On SQLite, and on PostgreSQL where a server is named."""
+    """Measure on SQLite, and on PostgreSQL if a server is given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--postgres", help="the URL of a server, where a database is made and dropped")
     parser.add_argument("--approvals", type=int, default=10_000)

@@ -1,7 +1,7 @@
-"""What it costs to load a stream that is not remembered, by its length: every event, or by a snapshot.
+"""The time to load a stream that is not cached, by its length, with and without a snapshot.
 
-``python -m benchmarks.cold_loads [--postgres URL-OF-A-SERVER]``. A job's stream has three events a run; a
-workflow is paused and resumed again and again. Milliseconds of one load, the best of three.
+``python -m benchmarks.cold_loads [--postgres URL-OF-A-SERVER]``. A job's stream has three events per run; a
+workflow is paused and resumed repeatedly. Prints the milliseconds of one load, the best of three.
 """
 
 import argparse
@@ -32,7 +32,7 @@ LENGTHS = (10, 100, 1_000, 10_000, 100_000)
 
 
 def runs_of_a_job() -> Iterator[Event]:
-    """A run after the other, each come to its end."""
+    """Yield the events of one completed run after the other."""
     while True:
         run = str(uuid4())
         yield JobFired(
@@ -43,7 +43,7 @@ def runs_of_a_job() -> Iterator[Event]:
 
 
 def pauses_of_a_workflow() -> Iterator[Event]:
-    """It begins, and is paused and resumed."""
+    """Yield the events of a workflow that is paused and resumed repeatedly."""
     yield WorkflowStarted(
         workflow_id="w", definition="d", definition_version=1, execution_id="e", steps=(), started_at=NOW
     )
@@ -106,7 +106,7 @@ def _best(work: Callable[[], object]) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """On SQLite, and on PostgreSQL where a server is named."""
+    """Measure on SQLite, and on PostgreSQL if a server is given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--postgres", help="the URL of a server, where a database is made and dropped")
     chosen = parser.parse_args(arguments)

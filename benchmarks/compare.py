@@ -1,10 +1,10 @@
-"""Two commits in turns: ``python -m benchmarks.compare REV [NAME…] [--rounds 5]``.
+"""Compare two commits alternately: ``python -m benchmarks.compare REV [NAME…] [--rounds 5]``.
 
-The programs are this tree's, and so are the libraries; the service is this tree's and REV's, one after the
-other within each round. Without references: each commit is the other's.
+The programs and the libraries are those of this tree. The service is that of this tree and that of REV, one
+after the other in each round. There are no references: the commits are compared with each other.
 
-Better or worse is said only where every round of the one lies above every round of the other: by chance that
-happens once in ten times with three rounds, and once in 126 with five.
+The verdict is "better" or "worse" only if every round of one commit is above every round of the other. By
+chance that happens once in ten times with three rounds, and once in 126 with five.
 """
 
 import argparse
@@ -27,7 +27,7 @@ FEWEST_ROUNDS = 3
 
 @contextmanager
 def tree_of(revision: str) -> Iterator[Path]:
-    """A working tree of a revision, gone at the end."""
+    """Yield a working tree of a revision, which is removed at the end."""
     with tempfile.TemporaryDirectory(prefix="benchmark-tree-") as folder:
         tree = Path(folder, "tree")
         git = ["git", "-C", str(HERE), "worktree"]
@@ -39,7 +39,7 @@ def tree_of(revision: str) -> Iterator[Path]:
 
 
 def merged(outcomes: Sequence[Outcome]) -> dict[str, Measurement]:
-    """One measurement a work, with the values of every round in which the program did not fail."""
+    """Return one measurement per work, with the values of all rounds in which the program did not fail."""
     found: dict[str, Measurement] = {}
     for outcome in outcomes:
         for measurement in outcome.measurements:
@@ -51,7 +51,7 @@ def merged(outcomes: Sequence[Outcome]) -> dict[str, Measurement]:
 
 
 def compared(name: str, options: Options, before: Path) -> list[str]:
-    """The rows of one program."""
+    """Return the rows of one program."""
     once = replace(options, rounds=1, with_references=False)
     outcomes = in_turns(
         options.rounds,
@@ -72,7 +72,7 @@ def compared(name: str, options: Options, before: Path) -> list[str]:
 
 
 def main() -> int:
-    """Compare and print; 1 when a program failed."""
+    """Compare and print. Return 1 if a program failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
     parser.add_argument("revision", metavar="REV", help="the commit to compare with")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PROGRAMS)}; all by default")

@@ -1,9 +1,9 @@
-"""``hitl.approval.requested`` drained from RabbitMQ: a full, durable queue, and a service that starts on it.
+"""Consuming ``hitl.approval.requested``: a service starts on a full, durable queue of RabbitMQ.
 
-The service declares its queue and is stopped, the messages are published as neighbours publish them, and it
-starts again. Measured from the first event in the log to the last (read beside the service), and from there
-to the last document that REST shows. Reference: a FastStream subscriber that only acknowledges
-(``benchmarks.reference_subscriber``), with the same prefetch, the service's default.
+The service declares its queue and is stopped. The messages are published as neighbours publish them, and the
+service starts again. Measured are the time from the first event in the log to the last (read beside the
+service), and from there to the last document in REST. The reference is a FastStream subscriber that only
+acknowledges (``benchmarks.reference_subscriber``), with the same prefetch, the service's default.
 """
 
 import sqlite3
@@ -36,18 +36,18 @@ Count = Callable[[], int]
 
 @dataclass(frozen=True)
 class Round:
-    """One round's figures; of the reference, the first alone."""
+    """One round's figures. The reference has only the first."""
 
     a_second: float
     behind: float = 0.0
     """Seconds from the last event to the last document."""
 
     cpu: float = 0.0
-    """Microseconds of the service's CPU a message, from the first event to the last document."""
+    """Microseconds of the service's CPU time per message, from the first event to the last document."""
 
 
 def run(options: Options) -> list[Measurement]:
-    """On SQLite and on PostgreSQL, in turns with the reference."""
+    """Measure SQLite, PostgreSQL and the reference alternately."""
     count = options.pick(200, 5_000, 20_000)
     with postgres_server() as server:
         sides: dict[str, Callable[[], Round]] = {
@@ -66,7 +66,7 @@ def run(options: Options) -> list[Measurement]:
 
 
 def requests(count: int) -> list[bytes]:
-    """Envelopes of neighbours."""
+    """Return messages as neighbours send them."""
     return [
         msgspec.json.encode(
             {
@@ -134,7 +134,7 @@ async def _nothing_left(url: str, names: Names) -> None:
 
 
 def _until(stored: Count, count: int, every: float = 0.01) -> tuple[float, int]:
-    """When so many events were first seen, and how many those were."""
+    """Return when at least ``count`` events were first seen, and how many there were."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while (found := stored()) < count:
         if time.monotonic() > deadline:
@@ -145,14 +145,14 @@ def _until(stored: Count, count: int, every: float = 0.01) -> tuple[float, int]:
 
 @contextmanager
 def _events_in_file(path: Path) -> Iterator[Count]:
-    """Counts the events of an SQLite log, reading only."""
+    """Yield a function that counts the events of an SQLite log."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         yield lambda: int(connection.execute("SELECT count(*) FROM stored_events").fetchone()[0])
 
 
 @contextmanager
 def _events_in_database(url: str) -> Iterator[Count]:
-    """Counts the events of a PostgreSQL log."""
+    """Yield a function that counts the events of a PostgreSQL log."""
     query = "SELECT count(*) FROM workflow_orchestrator_events"
     with psycopg.connect(url, autocommit=True) as connection:
         yield lambda: int((connection.execute(query).fetchone() or (0,))[0])

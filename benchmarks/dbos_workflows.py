@@ -1,10 +1,10 @@
-"""The reference for workflows: DBOS on PostgreSQL, four steps that do nothing, so many workflows at once.
+"""The reference for workflows: DBOS on PostgreSQL, with workflows of four steps that do nothing.
 
     /tmp/dbos-venv/bin/python benchmarks/dbos_workflows.py DATABASE_URL WORKFLOWS AT_ONCE
 
-Run by ``benchmarks.workflows`` in an environment of its own: what DBOS needs is not for the service's.
-It prints one JSON object: workflows a second, of workflows written as plain functions on threads, and as
-coroutines; the better of the two is the reference.
+``benchmarks.workflows`` runs this in its own virtual environment, to keep DBOS' dependencies out of the
+service's. It prints one JSON object: workflows per second as functions on threads, and as coroutines. The
+better figure is the reference.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ STEPS = 4
 
 
 def main() -> None:
-    """Measure both ways after a warm-up and print what was found."""
+    """Measure both ways after a warm-up, and print the figures."""
     url, workflows, at_once = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     dbos: Any = importlib.import_module("dbos")
     config = {

@@ -1,12 +1,12 @@
-"""One tenant's flood, and how long another's starts take meanwhile.
+"""How long the starts of one tenant take while another tenant floods the service with messages.
 
     python -m benchmarks.flood [MESSAGES]
 
-A service in a process of its own, on SQLite and a real RabbitMQ. One tenant sends updates of as many
-opportunities at once, another one an update every 100 ms. Two times of the other's are taken, from the
-sending of its message: until its steps are dispatched, and until a neighbour has the request. It is measured
-without a flood; with one; with one that the consumer takes in its hand whole, so that the tenants take turns;
-and with one where nobody is held back.
+The service runs in its own process, on SQLite and a real RabbitMQ. One tenant sends updates of many
+opportunities at once, another one sends an update every 100 ms. Two times of the latter are measured, from
+sending the message: until the steps are dispatched, and until a neighbour has the request. There are four
+cases: no flood; a flood; a flood with a prefetch so large that the tenants' messages are handled in turns; a
+flood without limits on starts.
 """
 
 import asyncio
@@ -38,13 +38,14 @@ ALL_AT_HAND = {"rabbitmq": {"prefetch": 20_000}}
 
 
 def update(tenant: str, opportunity: str) -> aio_pika.Message:
-    """An update as the CRM sends it."""
+    """Return an update as the CRM sends it."""
     body = {"id": str(uuid4()), "type": UPDATED, "tenantId": tenant, "data": {"opportunityId": opportunity}}
     return aio_pika.Message(msgspec.json.encode(body), delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
 
 
 async def measured(url: str, flood: int, settings: Mapping[str, Any]) -> tuple[list[float], list[float]]:
-    """Milliseconds until the steps of each probe were dispatched, and until the request was there."""
+    """Return, for each probe, the milliseconds until its steps were dispatched and until the request
+    arrived."""
     names = Names.fresh()
     sent: dict[str, float] = {}
     arrived: dict[str, float] = {}
@@ -88,14 +89,14 @@ async def measured(url: str, flood: int, settings: Mapping[str, Any]) -> tuple[l
 
 
 async def until_ready(url: str) -> None:
-    """Wait until the service takes messages in."""
+    """Wait until the service is ready."""
     async with httpx.AsyncClient(base_url=url, timeout=30) as client:
         while (await client.get("/ready")).status_code != 200:
             await asyncio.sleep(0.1)
 
 
 async def dispatch_times(url: str) -> dict[str, float]:
-    """When each probe's first step was dispatched."""
+    """Return when each probe's first step was dispatched."""
     async with httpx.AsyncClient(base_url=url, headers={"X-Tenant-ID": OTHER_TENANT}, timeout=30) as client:
         while True:
             found = (await client.get("/api/v1/workflows", params={"limit": 200})).json()["workflows"]
@@ -106,12 +107,12 @@ async def dispatch_times(url: str) -> dict[str, float]:
 
 
 def seconds(text: str) -> float:
-    """A time on the wire, in seconds since 1970."""
+    """Return an ISO time in seconds since 1970."""
     return datetime.fromisoformat(text).timestamp()
 
 
 async def remove(connection: aio_pika.abc.AbstractConnection, names: Names) -> None:
-    """Leave nothing of this on the broker."""
+    """Delete the queues and the exchange from the broker."""
     channel = await connection.channel()
     for queue in (names.queue, names.job_queue, names.dead_letter_queue):
         await channel.queue_delete(queue)
@@ -120,7 +121,7 @@ async def remove(connection: aio_pika.abc.AbstractConnection, names: Names) -> N
 
 
 def told(name: str, times: list[float]) -> str:
-    """p50, p95 and the longest, in milliseconds."""
+    """Return a line with p50, p95 and the longest time, in milliseconds."""
     cuts = statistics.quantiles(times, n=20)
     return f"{name}: p50 {cuts[9]:.0f}, p95 {cuts[18]:.0f}, longest {max(times):.0f} ms"
 

@@ -1,9 +1,9 @@
-"""``GET /api/v1/hitl/approvals/{id}`` with a token: wrk, 16 connections, one process, everything embedded.
+"""``GET /api/v1/hitl/approvals/{id}`` with a token: wrk with 16 connections, and one embedded service.
 
-A few hundred approvals are asked for, then read in turn. The reference (``benchmarks.reference_server``) is a
-bare route on the same HTTP server, which verifies the same token by PyJWT every time and reads the same bytes
-by key from SQLite. Beside requests a second: CPU of the server's process for each, which other load on the
-machine moves less.
+A few hundred approvals are created, then read in turn. The reference (``benchmarks.reference_server``) is a
+single route on the same HTTP server, which verifies the same token with PyJWT every time and reads the same
+bytes by key from SQLite. Besides requests per second, the server's CPU time per request is measured, which
+depends less on other load of the machine.
 """
 
 import sqlite3
@@ -31,7 +31,7 @@ COUNT = 400
 
 
 def run(options: Options) -> list[Measurement]:
-    """Both servers run all the time, and are asked in turns."""
+    """Measure both servers alternately, while both are running."""
     seconds = options.pick(1.0, 5.0, 20.0)
     with ExitStack() as stack:
         service = stack.enter_context(running_service(options.service_root, WITH_TOKENS))
@@ -77,7 +77,7 @@ async def _approvals(port: int) -> list[str]:
 
 @contextmanager
 def _reference_server(ids: Sequence[str], bodies: Sequence[bytes]) -> Iterator[tuple[int, int]]:
-    """The port and process id of the reference, over a file of these documents."""
+    """Yield the port and process ID of the reference server, which has these documents."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         path, port = Path(folder, "documents.db"), free_port()
         with closing(sqlite3.connect(path)) as connection, connection:

@@ -1,18 +1,17 @@
-"""The same work with a small and a big past, as the ratio of what it costs the service.
+"""The cost of the same work with a small and a large past, as a ratio.
 
 Three pasts grow, one at a time:
 
-- the log: 1,000 events against 1,000,000, of other tenants, whose documents are there as well;
-- the tenant: 10 documents against 100,000 in one list, in logs of the same length;
-- one stream: 10 events against 10,000. No workflow comes near, since its definition has four steps; the
-  stream of a batch job does, which holds every run that there ever was.
+- the log: 1,000 or 1,000,000 events of other tenants, with their documents; - the tenant: 10 or 100,000
+documents in one list, in logs of the same length; - one stream: 10 or 10,000 events. It is the stream of a
+batch job, which has all of the job's runs; a workflow with four steps never has as many.
 
-The work is one approval asked for (a command, its append, and all that follows it in projections and outbox),
-one read, one page of ten, and the triggering of a job. The cost is the CPU time of the service's process, and
-for pages and triggers the median of the answers, one at a time. The two services run beside each other and
-are asked in turns, a small part of the work each time, so that a machine that is slower for a while is so for
-both. At last, a service is started on 4,000 events that it has not followed: how long a thousand of them
-take, between the first document and the last.
+The work is creating an approval (with everything that follows in projections and outbox), reading one, a page
+of ten, and triggering a job. The cost is the CPU time of the service's process, and for pages and triggers
+also the median response time, one request at a time. The two services run at the same time and get small
+parts of the work alternately, so that a machine that is slower for a while is slower for both. Finally, a
+service is started on 4,000 events that it has not followed: measured is the time per thousand, between the
+first document and the last.
 """
 
 import shutil
@@ -42,11 +41,11 @@ TRIGGER = Call("POST", f"jobs/{JOB}/trigger", {"metadata": {}}, SYSTEM_TENANT)
 
 _Sides = Mapping[str, RunningService]
 _Costs = Mapping[str, dict[str, float]]
-"""What each work costs, by side."""
+"""The cost of each work, by side."""
 
 
 def run(options: Options) -> list[Measurement]:
-    """Each past in turn, small and big side by side."""
+    """Measure each past in turn, small and large side by side."""
     events, documents, stream = options.pick(
         (1_000, 200, 100), (100_000, 10_000, 1_000), (1_000_000, 100_000, 10_000)
     )
@@ -108,7 +107,7 @@ _TITLES: Mapping[str, tuple[str, str]] = {
 
 @contextmanager
 def _side_by_side(options: Options, pasts: Mapping[str, Past]) -> Iterator[_Sides]:
-    """A service for each past, all at work at the same time."""
+    """Yield a service for each past, all running at the same time."""
     root = options.service_root
     with ExitStack() as stack:
         folders = {side: stack.enter_context(past_of(root, past)) for side, past in pasts.items()}
@@ -119,7 +118,7 @@ def _side_by_side(options: Options, pasts: Mapping[str, Past]) -> Iterator[_Side
 
 
 def _costs(options: Options, sides: _Sides) -> _Costs:
-    """What each piece of work costs in each service."""
+    """Return the cost of each piece of work in each service."""
     count = options.pick(100, 2_000, 4_000)
     reads: dict[str, Call] = {}
     for side, service in sides.items():
@@ -142,10 +141,9 @@ def _costs(options: Options, sides: _Sides) -> _Costs:
 
 
 def _trigger_costs(_: Options, sides: _Sides) -> _Costs:
-    """What it costs to add to the job's stream; few enough that the small one stays small.
+    """Return the cost of adding to the job's stream, with so few events that the small one stays small.
 
-    What the first of them sets going is left out: a process that does not know a long stream reads it once,
-    and makes a snapshot behind the commands.
+    The first triggers are not measured: a process reads a long stream once, and makes a snapshot afterwards.
     """
     for service in sides.values():
         ask_all(service.url, [TRIGGER] * 5, 1)
@@ -166,7 +164,7 @@ def _trigger_costs(_: Options, sides: _Sides) -> _Costs:
 
 
 def _in_parts(sides: _Sides, measure: Callable[[str, RunningService], float]) -> dict[str, float]:
-    """The median of some parts for each side, which are measured in turns."""
+    """Return the median of the parts for each side. The parts are measured alternately."""
     parts = in_turns(TURNS, {side: partial(measure, side, service) for side, service in sides.items()})
     return {side: statistics.median(costs) for side, costs in parts.items()}
 
@@ -175,14 +173,14 @@ _QUIET = {"LOG_LEVEL": "warning"}
 
 
 def _cpu_us(service: RunningService, calls: Sequence[Call]) -> float:
-    """CPU of the service a call."""
+    """Return the service's CPU time per call."""
     began = _cpu_seconds(service.pid)
     ask_all(service.url, calls, 8)
     return (_cpu_seconds(service.pid) - began) / len(calls) * 1e6
 
 
 def _command_us(service: RunningService, count: int) -> float:
-    """CPU of the service a request for an approval, until the documents of all are there."""
+    """Return the service's CPU time per created approval, until the documents of all exist."""
     began = _cpu_seconds(service.pid)
     answers = ask_all(service.url, list(creating(count)), 8)
     _until_there(service.data_dir / "documents.db", [each.json["id"] for each in answers])
@@ -190,7 +188,7 @@ def _command_us(service: RunningService, count: int) -> float:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """To the nanosecond, by the process' own CPU clock : ``/proc`` counts in steps of 10 ms."""
+    """Return the CPU time from the process' own clock, because ``/proc`` counts in steps of 10 ms."""
     return time.clock_gettime(~pid << 3 | 2)
 
 
@@ -199,7 +197,8 @@ def _median_ms(service: RunningService, calls: Sequence[Call]) -> float:
 
 
 def _catch_up_ms(root: Path, data: Path) -> float:
-    """Documents and positions of before are put back, as after a crash: the log is ahead of them."""
+    """Return the milliseconds to follow 1,000 events. Older documents and positions are put back before the
+    start, so that the log is ahead of them as after a crash."""
     behind = [data / "documents.db", data / "events-followers.db"]
     for file in behind:
         shutil.copy(file, file.with_suffix(".before"))
@@ -215,7 +214,7 @@ def _catch_up_ms(root: Path, data: Path) -> float:
 
 
 def _until_quiet(service: RunningService) -> None:
-    """Wait for what is done behind the answers."""
+    """Wait until the service has finished what follows its responses."""
     while True:
         before = _cpu_seconds(service.pid)
         time.sleep(QUIET_SECONDS)
@@ -224,7 +223,8 @@ def _until_quiet(service: RunningService) -> None:
 
 
 def _until_there(documents: Path, ids: Sequence[str]) -> float:
-    """Read beside the service, for it shall not be asked; seconds a document, from the first seen."""
+    """Wait for the documents. Return the seconds per document, from the first one that was seen. The file is
+    read directly, so that the service has no additional load."""
     marks = ", ".join("?" * len(ids))
     statement = f"SELECT count(*) FROM hitl_approvals WHERE tenant = ? AND id IN ({marks})"
     deadline = time.monotonic() + 60

@@ -1,12 +1,12 @@
-"""What a measurement is, and how it is taken: ours and the references in turns, within one run.
+"""Measurements: the service ("ours") and its references are measured alternately within one run.
 
-Absolute figures move by 20% and more between runs on the same machine; ratios of medians of rounds that took
-turns do not. So a program measures its references itself, every time, and an aim is a ratio where it can be.
+Absolute figures vary by 20% and more between runs on the same machine; ratios of medians of alternating
+rounds do not. So a program always measures its references too, and an aim is a ratio if possible.
 
-A program is a module of this package that is listed in ``benchmarks.programs`` and has
-``run(options: Options) -> list[Measurement]``. Its "ours" is a service process (``benchmarks.service``),
-asked over HTTP and RabbitMQ alone, so that it can be of another commit; what it stands on comes from
-``benchmarks.stores``.
+A program is a module of this package that is listed in ``benchmarks.programs`` and has ``run(options:
+Options) -> list[Measurement]``. It measures a service process (``benchmarks.service``) only over HTTP and
+RabbitMQ, so that the service can be that of another commit. ``benchmarks.stores`` has its stores and its
+broker.
 """
 
 import statistics
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure; every program obeys it."""
+    """How to measure, for all programs."""
 
     rounds: int = 3
     size: Literal["tiny", "short", "long"] = "short"
@@ -33,30 +33,30 @@ class Options:
     """The working tree whose service is measured."""
 
     with_references: bool = True
-    """False where two commits are compared: only ours is wanted."""
+    """False if two commits are compared."""
 
     def pick(self, tiny: T, short: T, long: T) -> T:
-        """What belongs to the asked size: a number of events, seconds, a list of variants."""
+        """Return the value for the size: a number of events, seconds, or a list of variants."""
         return {"tiny": tiny, "short": short, "long": long}[self.size]
 
 
 @dataclass(frozen=True)
 class Aim:
-    """What a median is held against; with ``reference``, the ratio to that one's median."""
+    """A bound for our median, or with ``reference`` for its ratio to that reference's median."""
 
     bound: Literal["at least", "at most"]
     number: float
     reference: str | None = None
 
     def reached(self, measurement: "Measurement") -> bool | None:
-        """Whether it is; nothing where the reference was not measured."""
+        """Return whether the aim is reached, or None if the reference was not measured."""
         if self.reference is not None and self.reference not in measurement.references:
             return None
         found = measurement.ratio(self.reference) if self.reference else measurement.median
         return found >= self.number if self.bound == "at least" else found <= self.number
 
     def words(self, unit: str) -> str:
-        """The aim as a reader of the table sees it."""
+        """Return the aim in words, for the table."""
         if self.reference:
             return f"{self.bound} {self.number:g} × {self.reference}"
         return f"{self.bound} {readable(self.number)} {unit}"
@@ -64,10 +64,10 @@ class Aim:
 
 @dataclass
 class Measurement:
-    """One figure of a piece of work, a value a round, beside the same figure of its references."""
+    """One figure of a piece of work, with a value per round, and the same figure of its references."""
 
     work: str
-    """A slug, the same in every run: comparisons go by it."""
+    """A slug that is the same in every run, for comparisons."""
 
     title: str
     unit: str
@@ -76,22 +76,22 @@ class Measurement:
     aims: list[Aim] = field(default_factory=list)
     better: Literal["higher", "lower"] = "higher"
     notes: list[str] = field(default_factory=list)
-    """What a reader must know to judge the figure: CPU shares, sizes, what was checked."""
+    """What readers need to judge the figure: CPU shares, sizes, what was checked."""
 
     @property
     def median(self) -> float:
-        """The middle of the rounds."""
+        """The median of the rounds."""
         return statistics.median(self.ours)
 
     def ratio(self, reference: str) -> float:
-        """Our median to a reference's."""
+        """Return the ratio of our median to a reference's."""
         return self.median / statistics.median(self.references[reference])
 
 
 def in_turns(rounds: int, sides: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
-    """What each side returns, round by round.
+    """Call all sides in each round, and return their results by side.
 
-    Every other round goes through the sides backwards, so that none always comes after the same other one.
+    Every other round is in reverse order, so that no side always follows the same other one.
     """
     found: dict[str, list[T]] = {name: [] for name in sides}
     for number in range(rounds):
@@ -102,13 +102,13 @@ def in_turns(rounds: int, sides: Mapping[str, Callable[[], T]]) -> dict[str, lis
 
 
 def spread(values: Sequence[float]) -> str:
-    """The median and what it lies within: ``1,234 (1,180 to 1,260)``."""
+    """Return the median and the range: ``1,234 (1,180 to 1,260)``."""
     middle = readable(statistics.median(values))
     return f"{middle} ({readable(min(values))} to {readable(max(values))})" if len(values) > 1 else middle
 
 
 def readable(number: float) -> str:
-    """A figure with as many digits as it deserves."""
+    """Return a figure with three significant digits, or as an integer from 100 on."""
     if abs(number) >= 100:
         return f"{number:,.0f}"
     return f"{number:.3g}"

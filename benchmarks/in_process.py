@@ -1,9 +1,10 @@
-"""The service with stand-ins on its in-process bus: run in a process of its own by ``benchmarks.workflows``.
+"""The service with stand-ins on its in-process bus, in its own process. ``benchmarks.workflows`` runs this.
 
     python -P -m benchmarks.in_process WORKFLOWS AT_ONCE
 
-The one program that is built from the service's own parts, for want of another way in: settings from the
-environment, the composition root, and the bus' ``subscribe`` and ``send``. It prints workflows a second.
+This is the only program that uses the service's own code, because the bus has no other interface: settings
+from the environment, the composition root, and the bus' ``subscribe`` and ``send``. It prints workflows per
+second.
 """
 
 import os
@@ -26,7 +27,7 @@ PATIENCE_SECONDS = 120.0
 
 
 async def workflows_a_second(total: int, at_once: int) -> float:
-    """From the first event that is sent to the last completion that comes."""
+    """Return the rate from the first event that is sent to the last completion that arrives."""
     workflows = Workflows(total, at_once)
     done = anyio.Event()
     async with AsyncExitStack() as stack:

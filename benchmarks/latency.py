@@ -1,13 +1,14 @@
-"""How long after an answer a decision is in the documents, and on the wire, at about half load.
+"""The time from a response until the decision is in the documents, and until it is published, at about half
+load.
 
-Approvals are decided at a steady rate whether or not earlier ones were answered (an open loop). What half
-load is can be told in two ways: of the decisions a second that the service does at most, which it does
-many at a time, or of the machine, which client, broker and store share. So there are two rates. From each
-answer it is measured until the documents' file shows the decision, looked at each millisecond beside the
-service, and until ``hitl.approval.completed`` has come to a queue's consumer. An answer comes after the
-commit and both may be there before it: that counts as nothing. On SQLite and on PostgreSQL. The reference
-is the library's own wake-up at the same rate: from the append's return to the event in a reader's hands,
-by an event set in the process for SQLite, by LISTEN for PostgreSQL.
+Approvals are decided at a steady rate, even if earlier ones are not answered yet (an open loop). "Half load"
+may mean half of the service's maximum rate, at which it handles many decisions together, or half of the
+machine's CPU, which client, broker and store share. So there are two rates. The times are measured from each
+response until the documents' file has the decision (it is read every millisecond), and until a consumer has
+received ``hitl.approval.completed``. The response comes after the commit; if the document or the message
+comes earlier, the time is 0. The stores are SQLite and PostgreSQL. The reference is the library's own
+notification at the same rate: from the append's return until a reader has the event, by an event in the
+process (SQLite) or LISTEN (PostgreSQL).
 """
 
 import asyncio
@@ -34,8 +35,8 @@ from tests.neighbours import Names
 from tests.postgres import fresh_database
 
 RATES = (200, 400)
-"""Approvals a second, the same in every run, so that runs compare: the second is about half of what they come
-to over HTTP."""
+"""Approvals per second, the same in every run for comparison. The second is about half of the maximum over
+HTTP."""
 
 CONNECTIONS = 64
 LOOK_SECONDS = 0.001
@@ -44,14 +45,15 @@ WAKE_UP = "library wake-up"
 SETTLE_SECONDS = 1.0
 DOCUMENT, MESSAGE, OUR_CPU, SERVICE_CPU = "document", "message", "our CPU", "service's CPU"
 PERCENTILES = {"p50": 5.0, "p95": None, "p99": 50.0}
-"""And the aim for each, in ms."""
+"""The percentiles, each with its aim in ms."""
 
 Waits = Mapping[str, list[float]]
-"""Of a round: for what, how many ms, one a decision; and shares of a core."""
+"""The figures of a round: the ms per decision until the document and the message, and the shares of a
+core."""
 
 
 def run(options: Options) -> list[Measurement]:
-    """Both stores, each with its reference in turns."""
+    """Measure both stores, each alternately with its reference."""
     seconds = options.pick(0.5, 10, 60)
     found: list[Measurement] = []
     with ExitStack() as stack:
@@ -146,7 +148,8 @@ async def _decided_and_seen(service: RunningService, url: str, names: Names, rat
 
 
 async def _in_documents(file: Path, watched: set[str], rate: int, count: int) -> dict[str, float]:
-    """When each of those that are watched was first seen as decided; looking adds nothing to the load."""
+    """Return when each watched approval was first seen as decided. Reading the file adds no load to the
+    service."""
     statement = (
         "SELECT id FROM hitl_approvals WHERE tenant = ? AND version > 1"
         " AND id IN (SELECT value FROM json_each(?))"
@@ -165,7 +168,7 @@ async def _in_documents(file: Path, watched: set[str], rate: int, count: int) ->
 
 @asynccontextmanager
 async def _messages(url: str, names: Names) -> AsyncIterator[dict[str, float]]:
-    """When the message of each approval has come, filled as they come."""
+    """Yield the arrival times of the approvals' messages, which are added as they arrive."""
     seen: dict[str, float] = {}
 
     async def take(message: AbstractIncomingMessage) -> None:

@@ -1,7 +1,9 @@
-"""An HTTP client that costs little, because it shares two cores with the service, the broker and the stores.
+"""An HTTP client that uses little CPU, because it shares two cores with the service, the broker and the
+stores.
 
-Requests are ready-made bytes, and an answer is looked at only as far as it takes to find its end; some 10 µs
-a request on uvloop, where a service takes hundreds. What it took of a core is part of what it returns.
+Requests are prepared as bytes, and a response is parsed only as far as needed to find its end. This takes
+about 10 µs per request on uvloop; a service takes hundreds. The client's share of a core is part of the
+result.
 """
 
 import asyncio
@@ -19,7 +21,7 @@ from benchmarks.service import ASKER, TENANT, USER
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 WITH_TOKENS = {"JWT_SECRET": SECRET}
-"""The service's settings under which it checks :func:`token`."""
+"""The settings with which the service accepts :func:`token`."""
 
 APPROVALS = "/api/v1/hitl/approvals"
 CONNECTIONS = 16
@@ -28,20 +30,20 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 def token(person: str = USER) -> str:
-    """An access token of the platform (wire contract, section 3), good for an hour."""
+    """Return an access token of the platform (wire contract, section 3), valid for an hour."""
     now = datetime.now(UTC)
     claims = {"sub": person, "tenantId": TENANT, "type": "access", "email": "ada@example.com", "iss": "coder"}
     return jwt.encode({**claims, "iat": now, "exp": now + timedelta(hours=1)}, SECRET)
 
 
 def headers(person: str = USER) -> dict[str, str]:
-    """What a request of the platform's gateway carries."""
+    """Return the headers of a request from the platform's gateway."""
     return {"Authorization": f"Bearer {token(person)}", "X-Tenant-ID": TENANT}
 
 
 @dataclass
 class Answers:
-    """What came back, in the order of the requests, and when."""
+    """The responses in the order of the requests, and their times."""
 
     statuses: list[int] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
@@ -49,25 +51,25 @@ class Answers:
     """``time.perf_counter()`` at the first request."""
 
     ended: float = 0.0
-    """And at the last answer."""
+    """``time.perf_counter()`` at the last response."""
 
     client_cpu: float = 0.0
 
     @property
     def a_second(self) -> float:
-        """Requests answered a second."""
+        """Responses per second."""
         return len(self.statuses) / (self.ended - self.began)
 
     @property
     def client_share(self) -> float:
-        """How much of a core the client took; near 1 it was the client that was measured."""
+        """The client's share of a core. If it is near 1, the client was the limit."""
         return self.client_cpu / (self.ended - self.began)
 
     def must_all_be(self, status: int) -> None:
-        """Refuse to make a figure of answers that were refusals.
+        """Check that all responses have a status.
 
         Raises:
-            RuntimeError: one of them was; with the first such answer.
+            RuntimeError: one has another status. The message has the first such response.
         """
         for number, found in enumerate(self.statuses):
             if found != status:
@@ -75,7 +77,8 @@ class Answers:
 
 
 async def send(port: int, requests: Sequence[bytes], connections: int = CONNECTIONS) -> Answers:
-    """Send each request once, over keep-alive connections that each wait for an answer before the next."""
+    """Send each request once. Each connection is kept alive and waits for a response before the next
+    request."""
     loop = asyncio.get_running_loop()
     answers = Answers([0] * len(requests), [b""] * len(requests))
     waiting = iter(enumerate(requests))
@@ -93,7 +96,7 @@ async def send(port: int, requests: Sequence[bytes], connections: int = CONNECTI
 
 
 async def ask_for_approvals(port: int, count: int) -> list[str]:
-    """Have somebody ask for so many approvals, who may not decide on them; their ids."""
+    """Create approvals as a user who may not decide on them. Return their IDs."""
     head = _head("POST", APPROVALS, _lines(headers(ASKER)))
     bodies = [
         msgspec.json.encode({"opportunityId": f"opp-{number}", "riskScore": 0.87, "amount": 250_000})
@@ -105,7 +108,7 @@ async def ask_for_approvals(port: int, count: int) -> list[str]:
 
 
 async def approve(port: int, ids: Sequence[str]) -> Answers:
-    """Approve each of them."""
+    """Approve each of the approvals."""
     body = msgspec.json.encode({"decidedBy": USER, "comment": "strategic account"})
     answers = await send(port, [_request(_head("POST", f"{APPROVALS}/{each}/approve"), body) for each in ids])
     answers.must_all_be(200)
@@ -113,14 +116,14 @@ async def approve(port: int, ids: Sequence[str]) -> Answers:
 
 
 async def documents(port: int) -> int:
-    """How many approvals the documents show."""
+    """Return how many approvals the documents have."""
     answers = await send(port, [_head("GET", f"{APPROVALS}?limit=1") + b"\r\n"], connections=1)
     answers.must_all_be(200)
     return int(msgspec.json.decode(answers.bodies[0])["total"])
 
 
 async def until_documents(port: int, count: int, every: float = 0.02) -> float:
-    """Wait until they show so many; when that was."""
+    """Wait until the documents have ``count`` approvals. Return when that was."""
     async with asyncio.timeout(_PATIENCE_SECONDS):
         while await documents(port) < count:
             await asyncio.sleep(every)
@@ -128,7 +131,7 @@ async def until_documents(port: int, count: int, every: float = 0.02) -> float:
 
 
 def request_of(method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
-    """The bytes of a request with a JSON body."""
+    """Return the bytes of a request with a JSON body."""
     return _request(_head(method, path, _lines(headers)), body)
 
 

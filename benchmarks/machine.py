@@ -1,4 +1,4 @@
-"""Where and with what it was measured: without that a figure cannot be compared with anything."""
+"""The machine and the versions of a run, without which its figures cannot be compared with others."""
 
 import os
 import platform
@@ -27,7 +27,7 @@ PACKAGES = ("rabbitmq-server", "postgresql-15", "wrk")
 
 
 def machine() -> dict[str, str]:
-    """Processor, cores, memory and system."""
+    """Return processor, cores, memory and system."""
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "processor": _processor(),
@@ -38,12 +38,13 @@ def machine() -> dict[str, str]:
 
 
 def load() -> str:
-    """How busy the machine is: taken before a run, it tells whether that had the machine for itself."""
+    """Return the load of the machine. Before a run, it shows whether other programs are running."""
     return " ".join(f"{each:.2f}" for each in os.getloadavg()) + " (1, 5 and 15 minutes)"
 
 
 def versions() -> dict[str, str]:
-    """Of Python and where it is, the libraries, SQLite, and of the Debian packages that are installed."""
+    """Return the versions of Python (with its path), SQLite, the libraries, and the installed Debian
+    packages."""
     found = {
         "python": f"{platform.python_version()} of {sys.base_prefix}",
         "sqlite": sqlite3.sqlite_version,
@@ -58,7 +59,7 @@ def versions() -> dict[str, str]:
 
 
 def commit(root: Path) -> str:
-    """The commit of a working tree, and whether more than results has been changed since."""
+    """Return the commit of a working tree, and whether files other than results were changed since."""
     changed = (
         " with changes"
         if _output("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no", *_ALL_BUT_RESULTS)

@@ -1,9 +1,9 @@
-"""Resident memory: idle after a start, under load, and whether it grows while the load goes on.
+"""Resident memory: idle after a start, under load, and its growth under constant load.
 
-Approvals are asked for, decided, read and listed by 16 connections with everything at work, projections and
-the outbox to RabbitMQ. The growth is the slope of a line through what was resident each second, of the last
-two thirds. Caches and pools take two minutes to their size, so only the long form, an hour, tells about leaks
-and has an aim for the slope; the short one shows gross ones. One round: it is long, and has no reference.
+16 connections create, decide, read and list approvals, with projections and the outbox to RabbitMQ running.
+The growth is the slope of a line through the resident memory of each second, of the last two thirds. Caches
+and pools need two minutes to reach their size, so only the long form (an hour) can show leaks, and has an aim
+for the slope; the short form shows only large ones. There is one round, because it is long, and no reference.
 """
 
 import asyncio
@@ -22,11 +22,12 @@ CONNECTIONS = 16
 IDLE_SECONDS = 3.0
 SAMPLE_SECONDS = 1.0
 MOST_GROWTH = 0.1
-"""MiB a minute: a process of 150 MiB would double in a day. Less is noise of an allocator in an hour."""
+"""MiB per minute, at which a process of 150 MiB doubles in a day. In an hour, less is the allocator's
+noise."""
 
 
 def run(options: Options) -> list[Measurement]:
-    """One service: idle, then under load."""
+    """Measure one service, idle and then under load."""
     seconds = options.pick(3.0, 30.0, 3_600.0)
     with broker() as (url, names):
         environ = {"RABBITMQ_URL": url, "LOG_LEVEL": "warning"}
@@ -63,7 +64,7 @@ def run(options: Options) -> list[Measurement]:
 
 
 async def _under_load(service: RunningService, seconds: float) -> tuple[list[tuple[float, float]], int]:
-    """What was resident when, and how many requests there were."""
+    """Return samples of time and resident memory, and the number of requests."""
     began = time.monotonic()
     ends = began + seconds
     requests = count()
@@ -78,7 +79,7 @@ async def _under_load(service: RunningService, seconds: float) -> tuple[list[tup
 
 
 async def _work(session: aiohttp.ClientSession, ends: float, requests: "count[int]") -> None:
-    """Ask for an approval, read it, decide it; each tenth time look at the list."""
+    """Create, read and decide approvals until the end, and get the list every tenth time."""
     for number in count():
         if time.monotonic() > ends:
             return

@@ -1,9 +1,9 @@
-"""A million events made by the service's own commands; then rebuilt, verified, exported and erased.
+"""Operations on a log of a million events: rebuild, verify, export and erase.
 
-``python -m benchmarks.million [--events N] [--postgres]``. A real service is asked over HTTP for approvals
-of many deals by a hundred people, who comment and decide, so that values are sealed under thousands of keys.
-Then the command line does to the log what an operator would. Prints a line a step: seconds, events a
-second, and how the resident size of the process that did it went.
+``python -m benchmarks.million [--events N] [--postgres]``. The events are made by a real service over HTTP: a
+hundred people create, comment on and decide approvals of many deals, so that values are sealed with thousands
+of keys. Then the command line is used as by an operator. Prints a line per step: seconds, events per second,
+and the course of the resident memory of the process that did it.
 """
 
 import argparse
@@ -37,7 +37,7 @@ PEOPLE = 100
 DEALS = 10_000
 COMMENTS = 7
 EVENTS_OF_ONE = 2 + COMMENTS
-"""Of an approval: it is asked for, commented on, and decided."""
+"""The events of one approval: it is requested, commented on, and decided."""
 
 AT_ONCE = 1_000
 CONNECTIONS = 32
@@ -47,7 +47,7 @@ ROOT = Path.cwd()
 
 
 def main() -> None:
-    """Measure."""
+    """Measure on a new log."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--postgres", action="store_true")
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def _measure(service: RunningService, events: int, folder: Path, environ: Mapping[str, str]) -> None:
-    """Every step on one store."""
+    """Do all steps on one store."""
     approvals = -(-events // EVENTS_OF_ONE)
     events = approvals * EVENTS_OF_ONE
     service.start()
@@ -120,14 +120,14 @@ def _until_decided(url: str, approvals: int) -> None:
 
 
 def _until_anchored(folder: Path) -> None:
-    """Wait until the heads that there are now stand in the file."""
+    """Wait until the present heads are in the file of anchors."""
     file, begun = folder / ANCHORS, time.time()
     while not file.exists() or file.stat().st_mtime < begun:
         time.sleep(0.5)
 
 
 async def _make(port: int, approvals: int) -> None:
-    """So many approvals, a thousand at once: asked for, commented on, decided."""
+    """Create, comment on and decide approvals, in groups of ``AT_ONCE``."""
     for first in range(0, approvals, AT_ONCE):
         numbers = range(first, min(first + AT_ONCE, approvals))
         asked = await _all_of(port, 201, [_asked_for(number) for number in numbers])
@@ -184,7 +184,7 @@ async def _exported_lines(url: str) -> int:
 
 @asynccontextmanager
 async def _taken(url: str) -> AsyncIterator[AsyncIterator[bytes]]:
-    """An export's bytes."""
+    """Yield the bytes of an export."""
     async with (
         httpx.AsyncClient(headers={"X-Tenant-ID": TENANT}, timeout=600) as client,
         client.stream("GET", f"{url}/api/v1/audit/export") as answer,
@@ -193,7 +193,7 @@ async def _taken(url: str) -> AsyncIterator[AsyncIterator[bytes]]:
 
 
 def _command(arguments: Sequence[str], events: int, environ: Mapping[str, str]) -> None:
-    """One run of the command line, and the last line that it wrote."""
+    """Run the command line as a step, and print the last line that it wrote."""
     command = [sys.executable, "-m", "config.main", *arguments]
     with tempfile.TemporaryFile("w+") as told:
         process = subprocess.Popen(command, env={**environment(ROOT), **environ}, stdout=told, stderr=told)
@@ -208,7 +208,7 @@ def _command(arguments: Sequence[str], events: int, environ: Mapping[str, str]) 
 
 @contextmanager
 def _step(what: str, events: int, pid: int) -> Iterator[None]:
-    """Time a step, and watch the resident size meanwhile."""
+    """Measure the time and the resident memory of a step, and print them."""
     sizes: list[float] = []
     stopping = threading.Event()
 

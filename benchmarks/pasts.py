@@ -1,9 +1,9 @@
-"""Logs with a long past, made fast: what a service has written once, written many times more under other ids.
+"""Creates logs with many events quickly, by copying events that a service has written.
 
-A service of the measured tree decides one approval, one workflow and one run of a job. Its rows are copied
-with fresh ids, times and tenants straight into its SQLite file, and a service then follows all of it to the
-end, as if it had been there: documents, positions and timers are its own work. So a past needs no code of the
-service and fits whatever a tree writes. Each is made once a run of the programs and copied for whoever asks.
+A service of the measured tree handles one approval, one workflow and one run of a job. Its rows are copied
+into its SQLite file with new IDs, times and tenants. A service then follows the whole log, so that documents,
+positions and timers are its own. Nothing here uses the service's code, so this works for the events of any
+commit. Each past is created once per run of the programs, and copied for each use.
 """
 
 import random
@@ -35,7 +35,7 @@ from tests.neighbours import Names
 SYSTEM_TENANT = "00000000-0000-0000-0000-000000000001"
 JOB = "outcome-sync"
 _APPROVALS_A_WORKFLOW = 5
-"""An approval has two events and a workflow ten: so half of the events are of either."""
+"""An approval has two events and a workflow ten, so half of the events are of each."""
 
 _BLOCKS_A_TENANT = 50
 _CATCH_UP_SECONDS = 1_800.0
@@ -48,18 +48,18 @@ _VARIABLE = re.compile(
 
 @dataclass(frozen=True)
 class Past:
-    """What has happened: about so many events, and how many of them belong where."""
+    """The size of a past: the approximate number of events, and how many belong where."""
 
     events: int
     approvals_of_tenant: int = 10
-    """Approvals of ``TENANT``; all else is of tenants that nobody asks for."""
+    """Approvals of ``TENANT``. Everything else belongs to tenants that are not measured."""
 
     job_events: int = 3
-    """Events in the one stream of ``JOB``, besides."""
+    """Additional events, all in the stream of ``JOB``."""
 
 
 class _Row(NamedTuple):
-    """A stored event in which ids and times have become places to fill."""
+    """A stored event as a template, with placeholders for IDs and times."""
 
     stream: bytes
     version: int
@@ -71,7 +71,7 @@ class _Row(NamedTuple):
 
 @contextmanager
 def past_of(root: Path, past: Past) -> Iterator[Path]:
-    """A data directory with that past, all followers at its end, for one's own use."""
+    """Yield a copy of a data directory with that past, which all followers have handled."""
     kept = _made(root, past)
     with tempfile.TemporaryDirectory(prefix="past-") as folder:
         data = Path(folder, "data")
@@ -85,7 +85,7 @@ def moved_to_postgresql(root: Path, data: Path, url: str) -> None:
 
 
 def until_caught_up(service: RunningService, seconds: float = _CATCH_UP_SECONDS) -> None:
-    """Wait until every follower has once been at the end of the log."""
+    """Wait until all followers have reached the end of the log."""
     deadline = time.monotonic() + seconds
     while True:
         followers = httpx.get(f"{service.url}/ready", timeout=30).json()["checks"]["followers"]
@@ -113,7 +113,7 @@ def _made(root: Path, past: Past) -> Path:
 
 @cache
 def _seed(root: Path) -> Path:
-    """What one approval, one workflow and one run of a job leave behind."""
+    """Return a data directory with the events of one approval, one workflow and one run of a job."""
     data = Path(_kept_until_the_end().name, uuid4().hex)
     data.mkdir()
     with (
@@ -146,7 +146,8 @@ def _seed(root: Path) -> Path:
 
 
 def _until_published(client: httpx.Client) -> None:
-    """A run that is reported before it is noted that its trigger went out would have an event less."""
+    """Wait until the publication of the trigger is recorded. A run that is reported earlier has one event
+    less."""
     system, deadline = {"X-Tenant-ID": SYSTEM_TENANT}, time.monotonic() + 15
     path = f"/jobs/{JOB}/runs?status=published"
     while not client.get(path, headers=system).json()["runs"]:
@@ -165,7 +166,7 @@ async def _report_the_run(url: str, names: Names) -> None:
 
 
 def _multiply(file: Path, past: Past) -> None:
-    """Write the events; the seed's own remain the oldest."""
+    """Write the copies after the original events."""
     templates = _templates(file)
     dice = random.Random(past.events)
     blocks = past.events // (len(templates["workflow"]) + _APPROVALS_A_WORKFLOW * len(templates["approval"]))
@@ -196,7 +197,7 @@ def _multiply(file: Path, past: Past) -> None:
 
 
 def _templates(file: Path) -> dict[str, list[_Row]]:
-    """The seed's rows by category: the second part of a stream's name."""
+    """Return the original rows by category, which is the second part of a stream's name."""
     found: defaultdict[str, list[_Row]] = defaultdict(list)
     with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
         rows = connection.execute(
@@ -216,7 +217,7 @@ def _with_places(text: bytes) -> tuple[bytes, list[bytes]]:
 def _copy(
     template: list[_Row], dice: random.Random, tenant: str, back: timedelta
 ) -> Iterator[tuple[str, int, str, bytes]]:
-    """One more of them: ids of its own, so much earlier."""
+    """Yield the rows of a copy, with new IDs and earlier times."""
     values: dict[bytes, bytes] = {TENANT.encode(): tenant.encode()}
 
     def value(name: bytes) -> bytes:

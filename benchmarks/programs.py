@@ -1,4 +1,4 @@
-"""The programs that `python -m benchmarks` runs, and one run of one of them."""
+"""The programs that `python -m benchmarks` runs."""
 
 import importlib
 import time
@@ -22,22 +22,22 @@ PROGRAMS = (
     "memory",
     "growth",
 )
-"""Modules of this package. A new one is a module and a line here."""
+"""Modules of this package. A new program needs a module and a line here."""
 
 
 @dataclass
 class Outcome:
-    """What became of a program."""
+    """The outcome of a program."""
 
     program: str
     seconds: float
     measurements: list[Measurement] = field(default_factory=list)
     error: str | None = None
-    """The last line of its failure; the whole of it was printed."""
+    """The last line of its error, if it has failed. The whole error was printed."""
 
 
 def run_program(name: str, options: Options) -> Outcome:
-    """Run one; a failure is an outcome too, because the others shall go on."""
+    """Run a program. An error is returned as its outcome, so that the others continue."""
     began = time.monotonic()
     try:
         program: Any = importlib.import_module(f"benchmarks.{name}")

@@ -1,12 +1,12 @@
-"""The outbox alone: a log full of decisions, a service that starts on it, and the messages on the wire.
+"""The outbox alone: a service starts on a log full of decisions, and publishes them.
 
-The log is made over REST by a service whose messages reach nobody. On PostgreSQL the measured one then has
-the role ``publisher`` and no other. On SQLite a service has all roles; there the outbox's position is
-deleted, so that it alone has something to do: everything is published again.
+The log is made over REST by a service whose messages reach no queue. On PostgreSQL, the measured service has
+only the role ``publisher``. On SQLite a service has all roles, so the outbox's position is deleted: only the
+outbox has something to do, and publishes everything again.
 
-Measured from the first message in a durable queue to the last, seen by how long that queue is. References:
-600-byte persistent messages, 256 waiting for their confirmation, by FastStream and by aio-pika, seen the same
-way.
+Measured is the time from the first message in a durable queue to the last, by the length of the queue. The
+references are FastStream and aio-pika with persistent messages of 600 bytes, of which 256 wait for
+confirmation.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ FASTSTREAM, AIO_PIKA = "FastStream, confirmed", "aio-pika, confirmed"
 
 
 def run(options: Options) -> list[Measurement]:
-    """Both logs are filled once; each round works on a copy."""
+    """Fill both logs once, and measure each round on a copy."""
     count = options.pick(200, 5_000, 20_000)
     with _filled_folder(options, count) as folder, _filled_database(options, count) as (server, database):
         sides: dict[str, Callable[[], float]] = {
@@ -63,7 +63,7 @@ def run(options: Options) -> list[Measurement]:
 
 @contextmanager
 def _filled_folder(options: Options, count: int) -> Iterator[Path]:
-    """A DATA_DIR of which nothing has been published on RabbitMQ."""
+    """Yield a DATA_DIR of which nothing was published on RabbitMQ."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         folder = Path(name, "data")
         with running_service(options.service_root, WITH_TOKENS, data_dir=folder) as service:
@@ -76,7 +76,7 @@ def _filled_folder(options: Options, count: int) -> Iterator[Path]:
 
 @contextmanager
 def _filled_database(options: Options, count: int) -> Iterator[tuple[str, str]]:
-    """The URLs of a server and of a log there that no publisher has seen."""
+    """Yield the URLs of a server and of a log there of which nothing was published."""
     with (
         postgres_server() as server,
         migrated_database(server, options.service_root) as database,

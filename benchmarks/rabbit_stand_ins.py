@@ -1,4 +1,4 @@
-"""The stand-ins on RabbitMQ: a connection beside the service's own, which answers and counts."""
+"""The stand-ins on RabbitMQ, which answer the service's requests and count completed workflows."""
 
 import asyncio
 import time
@@ -16,13 +16,14 @@ PATIENCE_SECONDS = 120.0
 
 
 async def workflows_a_second(url: str, names: Names, total: int, at_once: int) -> float:
-    """Begin workflows by event, so many at once, answer their steps, and see all of them completed.
+    """Start workflows by messages, ``at_once`` concurrently, answer their steps, and wait until all are
+    completed. Return the rate from the first message that is sent to the last completion that arrives.
 
-    From the first event that is sent to the last completion that comes. Messages are persistent, as the
-    neighbours' are; that they are not confirmed and not acknowledged spares the measuring side.
+    Messages are persistent, as the neighbours' are. They are neither confirmed nor acknowledged, to keep the
+    load of this process low.
 
     Raises:
-        TimeoutError: not all of them completed.
+        TimeoutError: not all workflows were completed.
         ValueError: a completion was wrong, or came twice.
     """
     workflows = Workflows(total, at_once)

@@ -1,9 +1,9 @@
-"""``rebuild`` of every projection from a log with a past, into SQLite documents.
+"""``rebuild`` of all projections from a long log, into SQLite documents.
 
-The command's time from end to end, indexes, lists and the swap included, less that of the same command on a
-log of a few events: what a process takes to start is ``start``'s figure. All nine projections are rebuilt out
-of one reading, and each event counts once. The reference is the bare library reading the same events
-once, 500 at a time, and doing nothing with them.
+Measured is the command's total time, including indexes, lists and the swap, minus that of the same command on
+a log of a few events, because ``start`` measures the start of a process. All nine projections are rebuilt in
+one pass, and each event counts once. The reference is the library alone reading the same events once, 500 at
+a time.
 """
 
 import time
@@ -22,7 +22,7 @@ REFERENCE = "library reading"
 
 
 def run(options: Options) -> list[Measurement]:
-    """Ours and the reference on one log, in turns."""
+    """Measure ours and the reference alternately on one log."""
     root, events = options.service_root, options.pick(1_000, 20_000, 200_000)
     with past_of(root, Past(events)) as data, past_of(root, Past(0)) as empty:
         sides = {"ours": partial(_rebuilt_a_second, root, data, empty)}
@@ -59,7 +59,7 @@ def _read_a_second(data: Path) -> float:
 
 
 def _read(data: Path) -> int:
-    """Read the whole log with the library's recorder; how many events there are."""
+    """Read the whole log with the library's recorder. Return the number of events."""
     environment = Environment(
         "reference",
         {

@@ -1,4 +1,4 @@
-"""Runs a reference program of this package in a process of its own, as the service is one."""
+"""Runs a reference program of this package in its own process, as the service is."""
 
 import subprocess
 import sys
@@ -8,10 +8,10 @@ from benchmarks.service import environment
 
 
 def figure_of(module: str, *arguments: str) -> float:
-    """The figure that a reference prints as its last line.
+    """Return the figure that a reference prints as its last line.
 
     Raises:
-        RuntimeError: it failed; with what it wrote.
+        RuntimeError: it failed. The message has its output.
     """
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{module}", *arguments],

@@ -1,10 +1,10 @@
-"""The bare library at load, decide, append: what approving costs before anything is built around it.
+"""Load, decide and append with the library alone: the minimal cost of approving.
 
     python -m benchmarks.reference_log COUNT TASKS '{"PERSISTENCE_MODULE": …}'
 
-The functional style (frozen msgspec events, one call of the mapper each way), the library's stock recorder of
-the store that its settings name, COUNT streams with one event each made first, then one command on each by
-so many tasks through ``anyio.to_thread``. Prints commands a second. A process of its own, as the service is.
+It uses the functional style (frozen msgspec events, one call of the mapper each way) and the library's
+recorder of the store in its settings. First COUNT streams with one event each are created, then TASKS tasks
+run one command on each through ``anyio.to_thread``. Prints commands per second.
 """
 
 import json
@@ -26,7 +26,7 @@ WARM_UP = 200
 
 
 class Happened(msgspec.Struct, frozen=True, kw_only=True):
-    """What every event has."""
+    """The fields of every event."""
 
     originator_id: str
     originator_version: int
@@ -35,7 +35,7 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Requested(Happened, frozen=True, kw_only=True):
-    """Someone asks."""
+    """An approval was requested."""
 
     opportunity_id: str
     risk_score: float
@@ -43,14 +43,14 @@ class Requested(Happened, frozen=True, kw_only=True):
 
 
 class Approved(Happened, frozen=True, kw_only=True):
-    """Someone decides."""
+    """An approval was approved."""
 
     decided_by: str
     comment: str
 
 
 class Approval(msgspec.Struct, frozen=True):
-    """What the decision needs to know."""
+    """The state that the decision is based on."""
 
     id: str
     version: int
@@ -66,7 +66,7 @@ META = {
 
 
 def evolve(state: Approval | None, events: Iterable[Happened]) -> Approval | None:
-    """The approval after the events."""
+    """Return the approval after the events."""
     for event in events:
         match event:
             case Requested():
@@ -78,7 +78,7 @@ def evolve(state: Approval | None, events: Iterable[Happened]) -> Approval | Non
 
 
 def approve(state: Approval) -> Approved:
-    """The decision."""
+    """Return the event of approving."""
     assert state.status == "pending"
     return Approved(
         originator_id=state.id,
@@ -91,10 +91,10 @@ def approve(state: Approval) -> Approved:
 
 
 class MsgspecMapper(Mapper[str]):
-    """The whole event in the state, one call each way."""
+    """Stores the whole event in the state, with one call each way."""
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
-        """As it is stored."""
+        """Encode an event."""
         return StoredEvent(
             domain_event.originator_id,
             domain_event.originator_version,
@@ -103,25 +103,25 @@ class MsgspecMapper(Mapper[str]):
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
-        """As it was."""
+        """Decode an event."""
         return _decoder(stored_event.topic).decode(stored_event.state)
 
 
 class Approvals(Application[str]):
-    """The library's application over that mapper."""
+    """The library's application with that mapper."""
 
     def construct_mapper(self) -> Mapper[str]:
-        """Ours in place of the stock one."""
+        """Return the mapper of this module instead of the library's."""
         return self.factory.mapper(transcoder=self.construct_transcoder(), mapper_class=MsgspecMapper)
 
     def approve(self, stream: str) -> None:
-        """One command."""
+        """Run one command."""
         state = self.repository.get(stream, projector_func=evolve)
         self.save(approve(state))
 
 
 async def commands_a_second(app: Approvals, streams: list[str], tasks: int) -> float:
-    """By so many tasks as clients would be."""
+    """Run a command on each stream with ``tasks`` tasks, and return the rate."""
     waiting: Iterator[str] = iter(streams)
     limiter = anyio.CapacityLimiter(tasks)
 
@@ -137,13 +137,13 @@ async def commands_a_second(app: Approvals, streams: list[str], tasks: int) -> f
 
 
 async def measured(app: Approvals, streams: list[str], tasks: int) -> float:
-    """The figure, once connections and threads are there: the service's are, too."""
+    """Return the rate after a warm-up, which creates connections and threads."""
     await commands_a_second(app, streams[:WARM_UP], tasks)
     return await commands_a_second(app, streams[WARM_UP:], tasks)
 
 
 def main() -> None:
-    """Make the streams, decide on each, print."""
+    """Create the streams, measure the commands, and print the rate."""
     count, tasks, settings = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
     app = Approvals(env={"ORIGINATOR_ID_TYPE": "text", **settings})
     streams = [f"{META['tenant']}/approval/{number}" for number in range(WARM_UP + count)]

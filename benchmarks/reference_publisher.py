@@ -1,8 +1,8 @@
-"""Confirmed publishing as the libraries do it: 600-byte persistent messages, 256 in flight.
+"""Confirmed publishing with the libraries alone: persistent messages of 600 bytes, 256 in flight.
 
     python -m benchmarks.reference_publisher faststream|aio-pika URL EXCHANGE ROUTING_KEY COUNT
 
-Prints messages a second by its own clock, until the last is confirmed.
+Prints messages per second, until the last one is confirmed.
 """
 
 import asyncio
@@ -24,7 +24,8 @@ Publish = Callable[[], Awaitable[object]]
 
 @asynccontextmanager
 async def by_faststream(url: str, exchange: str, routing_key: str) -> AsyncIterator[Publish]:
-    """FastStream's broker, with the properties that the wire contract asks for."""
+    """Yield a function that publishes with FastStream, with the properties that the wire contract
+    requires."""
     target = RabbitExchange(exchange, type=ExchangeType.TOPIC, durable=True)
     async with RabbitBroker(url, logger=None) as broker:
         yield lambda: broker.publish(
@@ -38,7 +39,7 @@ async def by_faststream(url: str, exchange: str, routing_key: str) -> AsyncItera
 
 @asynccontextmanager
 async def by_aio_pika(url: str, exchange: str, routing_key: str) -> AsyncIterator[Publish]:
-    """aio-pika below it."""
+    """Yield a function that publishes with aio-pika, on which FastStream is built."""
     connection = await aio_pika.connect(url)
     async with connection:
         channel = await connection.channel()
@@ -56,7 +57,7 @@ LIBRARIES = {"faststream": by_faststream, "aio-pika": by_aio_pika}
 
 
 async def published_a_second(library: str, url: str, exchange: str, routing_key: str, count: int) -> float:
-    """Until the last is confirmed."""
+    """Return the rate until the last message is confirmed."""
     async with LIBRARIES[library](url, exchange, routing_key) as publish:
         waiting = iter(range(count))
 

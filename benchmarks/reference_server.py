@@ -1,11 +1,11 @@
-"""What the same HTTP server can do at best: one bare route that checks the token and reads one document.
+"""The best that the same HTTP server can do: a single route that checks the token and reads one document.
 
     python -m benchmarks.reference_server PORT FILE
 
-Starlette on uvicorn with uvloop and httptools, one process, as the service has it. Each request has its token
-verified by PyJWT, is refused unless it belongs to the tenant of ``X-Tenant-ID``, and is answered with the
-bytes that SQLite holds under the id, read on the event loop by one prepared statement. No validation,
-metrics, request ids, or errors in the platform's form.
+Starlette on uvicorn with uvloop and httptools in one process, like the service. For each request, PyJWT
+verifies the token, its tenant is compared with ``X-Tenant-ID``, and the response is the document's bytes,
+read from SQLite in the event loop with one prepared statement. There are no validation, metrics, request IDs,
+or errors in the platform's form.
 """
 
 import sqlite3
@@ -25,7 +25,7 @@ _READ = "SELECT body FROM documents WHERE tenant = ? AND id = ?"
 
 
 def application(path: str) -> Starlette:
-    """The one route over a file of documents."""
+    """Return the application for a file of documents."""
     connection = sqlite3.connect(path)
 
     async def get(request: Request) -> Response:
@@ -46,7 +46,7 @@ def application(path: str) -> Starlette:
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until stopped."""
     uvicorn.run(
         application(sys.argv[2]),
         port=int(sys.argv[1]),

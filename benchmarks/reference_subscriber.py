@@ -1,8 +1,8 @@
-"""A FastStream subscriber that does nothing: what taking a message from RabbitMQ costs at least.
+"""A FastStream subscriber that does nothing: the minimal cost of consuming messages from RabbitMQ.
 
     python -m benchmarks.reference_subscriber URL QUEUE COUNT PREFETCH
 
-Acknowledges by hand, as the service does, and prints messages a second between the first and the last.
+It acknowledges manually, as the service does, and prints messages per second between the first and the last.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
 
 
 async def consumed_a_second(url: str, queue: str, count: int, prefetch: int) -> float:
-    """Until so many have been acknowledged."""
+    """Return the rate until ``count`` messages have been acknowledged."""
     broker = RabbitBroker(url, default_channel=Channel(prefetch_count=prefetch), logger=None)
     done = asyncio.Event()
     handled, first = 0, 0.0

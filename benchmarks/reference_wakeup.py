@@ -1,4 +1,5 @@
-"""The bare library's wake-up: from an append's return until a reader has it, in ms, at a steady rate."""
+"""The library's own notification: the ms from an append's return until a reader has the event, at a steady
+rate."""
 
 import tempfile
 import threading
@@ -16,7 +17,7 @@ SECONDS_TO_END = 10.0
 
 
 def sqlite_wakeups(count: int, a_second: float) -> list[float]:
-    """A reader that is woken by an event within the process: the library has no wake-up for SQLite."""
+    """Measure a reader that an event in the process notifies: the library has no notification for SQLite."""
     appended = threading.Event()
 
     def read(recorder: ApplicationRecorder, got: list[float]) -> None:
@@ -34,7 +35,7 @@ def sqlite_wakeups(count: int, a_second: float) -> list[float]:
 
 
 def postgres_wakeups(url: str, count: int, a_second: float) -> list[float]:
-    """The library's own subscription, which LISTENs, on its stock recorder."""
+    """Measure the library's own subscription, which uses LISTEN, on its own recorder."""
 
     def read(recorder: ApplicationRecorder, got: list[float]) -> None:
         with recorder.subscribe(gt=0) as subscription:
@@ -62,7 +63,7 @@ def _wakeups(
     read: Callable[[ApplicationRecorder, list[float]], None],
     wake: Callable[[], None],
 ) -> list[float]:
-    """Append one event after the other while a thread reads."""
+    """Append events at the rate while a thread reads. Return the ms per event."""
     with closing(
         InfrastructureFactory.construct(Environment("reference", {"ORIGINATOR_ID_TYPE": "text", **settings}))
     ) as factory:

@@ -1,4 +1,4 @@
-"""Results as Markdown for people, JSON for programs, and a plot of each measurement."""
+"""Writes the results: Markdown for people, JSON for programs, and a plot of each measurement."""
 
 import json
 import statistics
@@ -19,9 +19,9 @@ _BAR, _LABELS, _WIDTH = 26, 280, 760
 
 
 def write(outcomes: Sequence[Outcome], options: Options, folder: Path, *, load: str) -> None:
-    """``latest.md``, ``latest.json`` and ``<work>.svg``, over those of the run before.
+    """Write ``latest.md``, ``latest.json`` and ``<work>.svg``, and replace those of the previous run.
 
-    ``load`` is how busy the machine was when the run began.
+    ``load`` is the load of the machine when the run began.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.svg"):
@@ -43,7 +43,7 @@ def write(outcomes: Sequence[Outcome], options: Options, folder: Path, *, load: 
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """A row a measurement and a row a program that failed."""
+    """Return a table with a row for each measurement, and for each program that failed."""
     rows = ["| work | ours | reference | ratio | aim | reached |", "| --- | --- | --- | --- | --- | --- |"]
     for outcome in outcomes:
         if outcome.error:
@@ -53,7 +53,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def plot(measurement: Measurement) -> str:
-    """An SVG of bars: the median of ours and of each reference, and a line from least to most."""
+    """Return an SVG with a bar for the median of ours and of each reference, and a line from minimum to
+    maximum."""
     bars = {"ours": measurement.ours, **measurement.references}
     most = max(max(values) for values in bars.values()) or 1.0
     scale = (_WIDTH - _LABELS - 130) / most

@@ -1,4 +1,4 @@
-"""Requests to a service, so many at a time, by a client that costs less than what it measures."""
+"""An HTTP client for requests to a service, with a limited number at a time."""
 
 import asyncio
 import time
@@ -24,22 +24,22 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, and after how many seconds."""
+    """A response, and the seconds until it came."""
 
     seconds: float
     json: dict[str, Any]
 
 
 def client(url: str, connections: int) -> aiohttp.ClientSession:
-    """A session with that many connections to ``/api/v1``."""
+    """Return a session with a number of connections to ``/api/v1``."""
     return aiohttp.ClientSession(f"{url}/api/v1/", connector=aiohttp.TCPConnector(limit=connections))
 
 
 async def ask(session: aiohttp.ClientSession, call: Call) -> Answer:
-    """One request.
+    """Send one request.
 
     Raises:
-        RuntimeError: the answer was none of the good ones.
+        RuntimeError: the response is an error.
     """
     began = time.perf_counter()
     headers = {"X-Tenant-ID": call.tenant, "X-User-ID": call.user}
@@ -52,7 +52,7 @@ async def ask(session: aiohttp.ClientSession, call: Call) -> Answer:
 
 
 def ask_all(url: str, calls: Sequence[Call], connections: int) -> list[Answer]:
-    """All of them, so many at a time, in any order; the answers in the order of the calls."""
+    """Send all requests, ``connections`` at a time. Return the responses in the order of the calls."""
     return asyncio.run(_ask_all(url, calls, connections))
 
 
@@ -72,7 +72,7 @@ async def _ask_all(url: str, calls: Sequence[Call], connections: int) -> list[An
 
 
 def creating(count: int, tenant: str = TENANT) -> Iterable[Call]:
-    """Requests that make approvals."""
+    """Yield requests that create approvals."""
     for number in range(count):
         yield Call(
             "POST",
@@ -84,6 +84,6 @@ def creating(count: int, tenant: str = TENANT) -> Iterable[Call]:
 
 
 def approving(ids: Iterable[str], tenant: str = TENANT) -> Iterable[Call]:
-    """Requests that decide them."""
+    """Return requests that approve approvals."""
     decision = {"decidedBy": USER, "comment": "strategic account"}
     return (Call("POST", f"hitl/approvals/{each}/approve", decision, tenant) for each in ids)

@@ -1,7 +1,8 @@
-"""The service as a real process, of this working tree or of another one, and what it costs.
+"""Runs the service as a real process, of this working tree or of another one, and measures its CPU and
+memory.
 
-Whatever is asked of it goes through its command line, its settings, HTTP and RabbitMQ, so that programs of
-this commit measure the service of an older one as well.
+It is used only through its command line, its settings, HTTP and RabbitMQ, so that the programs of this commit
+can also measure the service of an older one.
 """
 
 import base64
@@ -24,10 +25,10 @@ from tests.services import free_port
 TENANT = "7d0f3f2e-6a51-4b0c-9a53-1b2f5a1c9e10"
 USER = "5b9d1c1e-2f0a-4b8e-8d43-0d6b7f2c4a11"
 ASKER = "1f6c8f0a-9f55-4f0e-8a0e-3c1f7b2d9e44"
-"""Who asks for an approval may not decide on it."""
+"""The user who requests approvals, because the requester may not decide on them."""
 
 MASTER_KEY = {"PRIVACY_MASTER_KEY": base64.b64encode(bytes(32)).decode()}
-"""So that personal fields are sealed on every store, and can be read where a log was copied to."""
+"""With it, personal fields are sealed on every store, and can be read in the copy of a log."""
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -35,7 +36,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def environment(root: Path) -> dict[str, str]:
-    """What a program of a working tree runs in: its code, and nothing that would configure a service."""
+    """Return the environment of a working tree's programs: its code, and no variables that configure a
+    service."""
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
     return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONPATH": str(root)}
 
@@ -48,7 +50,7 @@ class RunningService:
         self.url = f"http://127.0.0.1:{self.port}"
         self.data_dir = folder / "data"
         self.log = folder / "service.log"
-        """All that it wrote on its standard output and error."""
+        """The file with its standard output and error."""
 
         self._root = root
         self._command = [sys.executable, "-m", "config.main", "serve", *arguments]
@@ -64,27 +66,28 @@ class RunningService:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process ID."""
         assert self._process is not None
         return self._process.pid
 
     def launch(self) -> None:
-        """Start it and wait for nothing."""
+        """Start the service without waiting."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, cwd=self._root, env=self._environ, stdout=log, stderr=log
             )
 
     def start(self) -> None:
-        """Start it and wait until it is ready."""
+        """Start the service, and wait until it is ready."""
         self.launch()
         self.until_ready()
 
     def until_ready(self) -> None:
-        """Wait until ``/ready`` says so.
+        """Wait until ``/ready`` returns 200.
 
         Raises:
-            RuntimeError: it has ended, or is not ready in a minute; with the end of its log.
+            RuntimeError: the service has ended, or is not ready within ``START_SECONDS``. The message has the
+                end of its log.
         """
         deadline = time.monotonic() + START_SECONDS
         while not self._is_ready():
@@ -93,7 +96,7 @@ class RunningService:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """SIGTERM, and wait for the end; stopping twice is harmless."""
+        """Send SIGTERM, and wait for the end. Repeated calls do no harm."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -117,12 +120,13 @@ def prepared_service(
     roles: str | None = None,
     data_dir: Path | None = None,
 ) -> Iterator[RunningService]:
-    """A service that is not started yet, with a folder of its own; stopped at the end.
+    """Yield a service that is not started yet, with its own folder. It is stopped at the end.
 
-    ``overlay`` is laid over its settings. ``data_dir`` is another one's, to go on from what that one left.
+    ``overlay`` overrides its settings. ``data_dir`` may be that of another service, to continue with its
+    data.
 
     Raises:
-        RuntimeError: there is no service in ``root``; the one that is installed would run in its place.
+        RuntimeError: there is no service in ``root``; the installed one would run instead.
     """
     if not (root / "config" / "main.py").is_file():
         raise RuntimeError(f"{root} is no working tree of the service")
@@ -151,17 +155,17 @@ def running_service(
     roles: str | None = None,
     data_dir: Path | None = None,
 ) -> Iterator[RunningService]:
-    """The same, started and ready."""
+    """Yield a service as :func:`prepared_service` does, started and ready."""
     with prepared_service(root, environ, overlay=overlay, roles=roles, data_dir=data_dir) as service:
         service.start()
         yield service
 
 
 def run_command(root: Path, *arguments: str, **environ: str) -> None:
-    """One run of a working tree's command line, such as ``migrate``.
+    """Run a command of a working tree's command line, such as ``migrate``.
 
     Raises:
-        RuntimeError: it failed; with what it wrote.
+        RuntimeError: it failed. The message has its output.
     """
     done = subprocess.run(
         [sys.executable, "-m", "config.main", *arguments],
@@ -175,7 +179,7 @@ def run_command(root: Path, *arguments: str, **environ: str) -> None:
 
 
 def answers(url: str) -> bool:
-    """Whether a server answers a GET with success, asked in a way that costs little."""
+    """Return whether a server responds to a GET with success. This uses little CPU."""
     try:
         with urllib.request.urlopen(url, timeout=5):
             return True
@@ -184,14 +188,14 @@ def answers(url: str) -> bool:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time so far, user and system, of a process and of its living children."""
+    """Return the CPU time (user and system) of a process and of its living children, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     own = (int(fields[11]) + int(fields[12])) / _TICKS
     return own + sum(cpu_seconds(child) for child in _children(pid))
 
 
 def resident_mib(pid: int) -> float:
-    """Resident memory of a process and of its children."""
+    """Return the resident memory of a process and of its children, in MiB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20 + sum(resident_mib(child) for child in _children(pid))
 

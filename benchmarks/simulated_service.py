@@ -1,15 +1,15 @@
 """SIMULATION: the model of instances, PostgreSQL logs and outboxes that ``benchmarks.simulation`` runs.
 
-A command costs CPU on its instance's one core. Then it waits for a thread; a thread that has the core takes
-all that wait by then, up to a bound, and serves them together: CPU a batch; a round trip that loads all their
-streams, which costs the database a core for a while; and a round trip that appends, for which it waits for
-the log's lock, which is held until the disk has the commit. Without group commit a batch is one command. What
-is committed, the log's leader follows, a batch at a time: CPU of its instance an event, among all that wait
-for that core, and a broker that confirms so many messages a second. An instance serves one log, unless there
-are more logs than instances.
+A command costs CPU on its instance's one core. Then it waits for a thread. A thread that has the core takes
+all commands that wait by then, up to a limit, and handles them as a batch: CPU per batch; a round trip that
+loads all their streams, which occupies a core of the database; and a round trip that appends, which waits for
+the log's lock and holds it until the commit is on the disk. Without group commit a batch is one command. The
+log's leader follows the committed events in batches: this costs CPU per event on its instance, in competition
+with the commands, and a broker confirms a number of messages per second. An instance serves all logs, with
+its own threads for each.
 
-Left out: the time of garbage collection, of checkpoints and vacuum, of retries after a lost race, and the
-broker's own limits.
+Not in the model: garbage collection, checkpoints and vacuum, retries after a lost race, and the broker's own
+limits.
 """
 
 from collections import deque
@@ -24,17 +24,17 @@ WARM_UP = 0.5
 """The share of the simulated time that is not counted."""
 
 BATCH = 256
-"""As many messages the outbox has in flight."""
+"""How many messages the outbox has in flight."""
 
 BACKLOG = 500
-"""So far behind the outbox may be before clients are held back."""
+"""How many events the outbox may be behind before clients are held back."""
 
 BUSY = 0.9
-"""The share of the time from which on a resource counts as the limit."""
+"""The share of the time from which a resource counts as the limit."""
 
 
 class Inputs(msgspec.Struct, frozen=True):
-    """What was measured, times in microseconds."""
+    """The measured values; times are in microseconds."""
 
     command_cpu_us: float
     batch_cpu_us: float
@@ -50,7 +50,7 @@ class Inputs(msgspec.Struct, frozen=True):
     at_once: float
     clients: float
     leader_apart: bool
-    """Whether a log's leader is a process with a core of its own, as roles can be split."""
+    """Whether a log's leader is a separate process with its own core."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -63,9 +63,9 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of a plan: its rate, and the shares of the time for which each resource was taken.
+    """The result of a plan: its rate, and the share of the time that each resource was occupied.
 
-    ``held_back`` is the clients' time.
+    ``held_back`` is the share of the clients' time that they were held back.
     """
 
     commands_a_second: float
@@ -76,7 +76,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def limit(self) -> str:
-        """What to widen for more."""
+        """The resource that limits the rate."""
         if self.held_back > 1 - BUSY:
             return "outbox"
         if self.lock > BUSY:
@@ -87,7 +87,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Log:
-    """One PostgreSQL: its lock, its cores, and the outbox of its leader."""
+    """One PostgreSQL log: its lock, its cores, and the outbox of its leader."""
 
     def __init__(self, clock: Clock, inputs: Inputs, plan: Plan) -> None:
         self._clock = clock
@@ -103,7 +103,7 @@ class Log:
         self._in_flight = 0
 
     def append(self, events: int) -> Process:
-        """A round trip, within which the lock is held until the disk has the commit."""
+        """Append in a round trip, in which the lock is held until the commit is on the disk."""
         yield self._inputs.round_trip_us / 2
         yield self.lock
         yield self._inputs.append_us + (events - 1) * self._inputs.append_event_us + self._fsync_us
@@ -113,7 +113,7 @@ class Log:
         yield self._inputs.round_trip_us / 2
 
     def load(self, streams: int) -> Process:
-        """A round trip, within which a core of the database is busy."""
+        """Load in a round trip, in which a core of the database is occupied."""
         yield self._inputs.round_trip_us / 2
         yield self.cores
         yield self._inputs.load_us + (streams - 1) * self._inputs.load_stream_us
@@ -121,7 +121,7 @@ class Log:
         yield self._inputs.round_trip_us / 2
 
     def follow(self, core: Turn) -> Process:
-        """Publish what is committed, a batch at a time."""
+        """Publish the committed events in batches."""
         while True:
             if not self.backlog:
                 yield self._committed
@@ -146,7 +146,7 @@ class Log:
 
 
 class Instance:
-    """One process with one core, and so many threads at each log that it serves."""
+    """One process with one core, and a number of threads for each log."""
 
     def __init__(self, clock: Clock, logs: Sequence[Log], inputs: Inputs, *, group_commit: bool) -> None:
         self._clock = clock
@@ -160,7 +160,7 @@ class Instance:
         self.done = 0
 
     def client(self, number: int) -> Process:
-        """A client of a tenant in one of the logs: one command after the other."""
+        """Send one command after the other, as a client whose tenant is in one of the logs."""
         log_number = number % len(self._logs)
         log, waiting = self._logs[log_number], self._waiting[log_number]
         while True:
@@ -200,7 +200,7 @@ class Instance:
 
 
 def simulate(inputs: Inputs, plan: Plan, seconds: float) -> Outcome:
-    """Run one plan for so many simulated seconds."""
+    """Run one plan for a number of simulated seconds."""
     clock = Clock()
     logs = [Log(clock, inputs, plan) for _ in range(plan.logs)]
     instances = [Instance(clock, logs, inputs, group_commit=plan.group_commit) for _ in range(plan.instances)]

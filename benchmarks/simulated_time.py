@@ -1,6 +1,7 @@
-"""SIMULATION: time that passes as fast as it can be reckoned, and what processes wait for in it.
+"""SIMULATION: discrete-event simulation of time, and the objects for which processes wait.
 
-A process is a generator. It yields how long something takes, in microseconds, or what it waits for.
+A process is a generator. It yields how long something takes, in microseconds, or the object that it waits
+for.
 """
 
 import heapq
@@ -11,7 +12,7 @@ from typing import TypeAlias
 
 
 class Turn:
-    """So many at a time, the others in the order of their coming."""
+    """A resource with a number of places. Processes get one in the order of their arrival."""
 
     def __init__(self, clock: "Clock", places: int) -> None:
         self._clock = clock
@@ -22,7 +23,7 @@ class Turn:
         self._taken = 0.0
 
     def enter(self, process: "Process") -> None:
-        """Let a process go on once it has a place."""
+        """Resume a process once it has a place."""
         if self._free:
             self._count()
             self._free -= 1
@@ -31,7 +32,7 @@ class Turn:
             self._waiting.append(process)
 
     def leave(self) -> None:
-        """Give the place to the next."""
+        """Give the place to the next process."""
         self._count()
         if self._waiting:
             self._clock.resume(self._waiting.popleft())
@@ -40,11 +41,11 @@ class Turn:
 
     @property
     def is_free(self) -> bool:
-        """Whether who comes now has a place at once."""
+        """Whether a place is free now."""
         return self._free > 0
 
     def taken(self) -> float:
-        """For how long its places have been taken, over all of them, so far."""
+        """Return how long the places have been taken so far, averaged over all of them."""
         self._count()
         return self._taken
 
@@ -55,7 +56,7 @@ class Turn:
 
 
 class Signal:
-    """Wakes all who wait for it."""
+    """Wakes all processes that wait for it."""
 
     def __init__(self, clock: "Clock") -> None:
         self._clock = clock
@@ -66,7 +67,7 @@ class Signal:
         self._waiting.append(process)
 
     def wake(self) -> None:
-        """Let all go on."""
+        """Resume all waiting processes."""
         waiting, self._waiting = self._waiting, []
         for process in waiting:
             self._clock.resume(process)
@@ -85,11 +86,11 @@ class Clock:
         self._order = count()
 
     def resume(self, process: Process, after: float = 0.0) -> None:
-        """Let a process go on then."""
+        """Resume a process after a time."""
         heapq.heappush(self._due, (self.now + after, next(self._order), process))
 
     def run(self, until: float) -> None:
-        """Let time pass."""
+        """Run all processes until a time."""
         while self._due and self._due[0][0] <= until:
             self.now, _, process = heapq.heappop(self._due)
             wait = next(process, None)

@@ -1,12 +1,12 @@
-"""SIMULATION: commands a second of 1, 2, 4 and 8 instances on one PostgreSQL, or on several by tenant.
+"""SIMULATION: commands per second of 1, 2, 4 and 8 instances on one PostgreSQL, or on several by tenant.
 
     .venv/bin/python -m benchmarks.simulation [--seconds 2] [--inputs benchmarks/simulation_inputs.json]
 
-What two cores cannot show: where the limit is once instances have a core each. A discrete-event simulation
-(``benchmarks.simulated_service`` has the model) of closed-loop clients, at three speeds of the disk under the
-log, with group commit and without, with one log and with tenants shared out over two and four. Its inputs are
-measured values and say where each comes from; its output are the tables in ``docs/scale.md``. A rate is
-sustained: clients are held back while the outbox is behind, since otherwise it would fall behind for ever.
+It shows the limit if each instance has its own core, which cannot be measured on two cores. It is a
+discrete-event simulation (the model is in ``benchmarks.simulated_service``) of closed-loop clients, with
+three speeds of the log's disk, with and without group commit, and with tenants on one, two and four logs. Its
+inputs are measured values, each with its source; its output are the tables in ``docs/scale.md``. The rates
+are sustainable: clients are held back while the outbox is behind, because otherwise it would never catch up.
 """
 
 import argparse
@@ -28,13 +28,13 @@ class _Given(msgspec.Struct, frozen=True):
 
 
 def read_inputs(path: Path) -> Inputs:
-    """The values of a file of inputs, each of which has a source beside it."""
+    """Return the values in a file of inputs, in which each has its source."""
     given = msgspec.json.decode(path.read_bytes(), type=dict[str, _Given])
     return msgspec.convert({name: each.value for name, each in given.items()}, Inputs)
 
 
 def by_disk(inputs: Inputs, seconds: float) -> Iterator[str]:
-    """Instances down, disk and group commit across, on one log."""
+    """Yield the table for one log: a row per number of instances, a column per disk and group commit."""
     columns = {
         f"{fsync / 1000:g} ms, {'group' if group else 'alone'}": (inputs, 1, fsync, group)
         for fsync in FSYNC_US
@@ -44,7 +44,7 @@ def by_disk(inputs: Inputs, seconds: float) -> Iterator[str]:
 
 
 def by_logs(inputs: Inputs, seconds: float) -> Iterator[str]:
-    """Tenants shared out over several logs, with group commit: what a second log gives."""
+    """Yield the table for tenants on several logs, with group commit."""
     columns = {
         f"{fsync / 1000:g} ms, {logs} {'log' if logs == 1 else 'logs'}": (inputs, logs, fsync, True)
         for fsync in FSYNC_US
@@ -54,7 +54,8 @@ def by_logs(inputs: Inputs, seconds: float) -> Iterator[str]:
 
 
 def by_leader(inputs: Inputs, seconds: float) -> Iterator[str]:
-    """Projections and outbox among the commands of an instance, or in a process with a core of its own."""
+    """Yield the table for projections and outbox in an instance, or in a separate process with its own
+    core."""
     columns = {
         f"{fsync / 1000:g} ms, leader {'apart' if apart else 'within'}": (
             msgspec.structs.replace(inputs, leader_apart=apart),
@@ -80,12 +81,12 @@ def _table(columns: Mapping[str, tuple[Inputs, int, int, bool]], seconds: float)
 
 
 def cell(outcome: Outcome) -> str:
-    """A rate and what keeps it from being more."""
+    """Return a rate and its limit."""
     return f"{outcome.commands_a_second:,.0f} {outcome.limit}"
 
 
 def main() -> None:
-    """Print both tables, as Markdown."""
+    """Print all tables as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2.0, help="simulated time of one cell")
     parser.add_argument("--inputs", type=Path, default=Path(__file__).with_name("simulation_inputs.json"))

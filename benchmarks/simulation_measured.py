@@ -1,11 +1,11 @@
-"""Measures what the simulation needs to know of PostgreSQL.
+"""Measures the simulation's inputs about PostgreSQL.
 
     .venv/bin/python -m benchmarks.simulation_measured
 
-The service's own recorder on a server of its own whose commits do not wait for the disk, which the simulation
-adds itself. A loop-back round trip is taken off: the simulation puts one of a network in its place. What it
-prints goes into ``simulation_inputs.json`` by hand; the CPU of a command and of an event come from
-``python -m benchmarks approve``, the rate of the outbox from ``publish``.
+It uses the service's recorder on a separate server whose commits do not wait for the disk, because the
+simulation adds that time. The round trip on the loopback interface is subtracted, because the simulation adds
+that of a network. The output is copied to ``simulation_inputs.json`` manually. The CPU of a command and of an
+event come from ``python -m benchmarks approve``, the rate of the outbox from ``publish``.
 """
 
 import statistics
@@ -27,7 +27,7 @@ STATE = b'{"v":1,"at":"2026-11-26T00:00:00Z","meta":{},"data":{"comment":"' + b"
 
 
 def main() -> None:
-    """Print each input in microseconds, the median of the rounds."""
+    """Print each input in microseconds, as the median of the rounds."""
     with postgres_server() as server, migrated_database(server, HERE) as url:
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET synchronous_commit = off")

@@ -1,4 +1,4 @@
-/* A disk on which each fdatasync takes SLOW_DISK_US microseconds longer: LD_PRELOAD it below PostgreSQL. */
+/* Makes each fdatasync take SLOW_DISK_US microseconds longer: to be preloaded (LD_PRELOAD) into PostgreSQL. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
-"""Stand-ins for the neighbours: they answer a step's request at once, in the words of the wire contract.
+"""Stand-ins for the neighbours, which answer a step's request at once, as the wire contract says.
 
-Deliberately not the service's own simulation (``interfaces/neighbours.py``): what measures must stay the same
-whatever becomes of the code that it measures. Nothing here imports any of the service's.
+This is deliberately not the service's own simulation (``interfaces/neighbours.py``): measurements must not
+depend on the code that they measure. So nothing here imports the service's code.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ COMPLETED = "workflow.opportunity.analysis.completed"
 SERVICE = "stand-ins"
 
 Reply = tuple[str, bytes]
-"""A type and a body."""
+"""A message's type and body."""
 
 _ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
     "workflow.risk.analysis.requested": (
@@ -45,7 +45,7 @@ _numbers = count()
 
 
 def reply_to(message_type: str, body: bytes) -> Reply:
-    """The answer to one of ``REQUESTS``."""
+    """Return the answer to one of ``REQUESTS``."""
     request = msgspec.json.decode(body)
     reply_type, result = _ANSWERS[message_type]
     about = {name: request["data"][name] for name in ("workflowId", "opportunityId")}
@@ -53,7 +53,7 @@ def reply_to(message_type: str, body: bytes) -> Reply:
 
 
 def message(message_type: str, tenant: str, data: Mapping[str, Any]) -> bytes:
-    """A message as a neighbour sends it."""
+    """Return a message as a neighbour sends it."""
     return msgspec.json.encode(
         {
             "id": _new_id(),
@@ -68,7 +68,7 @@ def message(message_type: str, tenant: str, data: Mapping[str, Any]) -> bytes:
 
 
 class Workflows:
-    """So many workflows, so many at once: which to begin next, and when all are done."""
+    """Counts the workflows of a measurement: ``total`` in all, ``at_once`` at the same time."""
 
     def __init__(self, total: int, at_once: int) -> None:
         self._left = total
@@ -78,14 +78,14 @@ class Workflows:
         self.completed = 0
 
     def first(self) -> list[str]:
-        """The opportunities to begin with."""
+        """Return the opportunities of the first workflows."""
         return [opportunity for _ in range(self._at_once) for opportunity in self._begin()]
 
     def next_after(self, body: bytes) -> list[str]:
-        """Note a completion, and tell which opportunity to go on with, if any.
+        """Count a completion, and return the opportunity of the next workflow, if there is one.
 
         Raises:
-            ValueError: it is incomplete, came twice, or is of a workflow that was not begun.
+            ValueError: it is incomplete, came twice, or is of a workflow that was not started.
         """
         data = msgspec.json.decode(body)["data"]
         if data["opportunityId"] not in self._running or None in data["results"].values():
@@ -98,7 +98,7 @@ class Workflows:
 
     @property
     def are_done(self) -> bool:
-        """Whether all have completed."""
+        """Whether all workflows are completed."""
         return self.completed == self.total
 
     def _begin(self) -> list[str]:
@@ -111,6 +111,6 @@ class Workflows:
 
 
 def _new_id() -> str:
-    """A number in the place of randomness, for which the system is asked: in the service's own process that
-    gives the interpreter's lock away for each message."""
+    """Return an ID with a counter instead of random bytes: reading these from the system would release the
+    interpreter's lock for each message, if this runs in the service's process."""
     return f"{_RUN}{next(_numbers):012x}"

@@ -1,8 +1,8 @@
-"""From the start of the process to ``/ready``: with an empty log, and with a long past.
+"""The time from the start of the process to ``/ready``, with an empty and with a long log.
 
-The past was followed to its end before, as after any stop. On SQLite, and with the same log moved to
-PostgreSQL by ``copy-log``; there with RabbitMQ, without which a service on PostgreSQL does not start. A log
-that makes a start slower would show as a ratio: the aim is no growth, which allows for the spread of a start.
+All followers have handled the long log before, as after any stop. It is measured on SQLite, and on PostgreSQL
+with the same log, copied with ``copy-log``. A service on PostgreSQL also needs RabbitMQ. The ratio shows
+whether a long log slows down the start: the aim is no growth, apart from the variation of starts.
 """
 
 import shutil
@@ -24,7 +24,7 @@ EMPTY = "empty log"
 
 
 def run(options: Options) -> list[Measurement]:
-    """Empty and long, on both stores, in turns."""
+    """Measure the empty and the long log alternately, on both stores."""
     root, events = options.service_root, options.pick(1_000, 100_000, 1_000_000)
     measured: list[Measurement] = []
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What a measured service stands on: PostgreSQL and RabbitMQ with nothing else in them."""
+"""PostgreSQL and RabbitMQ for a measured service, without other data."""
 
 import shutil
 import subprocess
@@ -18,12 +18,13 @@ from tests.postgres import fresh_database
 from tests.services import free_port, postgres_node, rabbitmq
 
 SLOW_DISK_US = 2000
-"""About what a cloud volume's fdatasync takes longer than this machine's."""
+"""About how much longer the fdatasync of a cloud volume takes than that of this machine, in microseconds."""
 
 
 @contextmanager
 def postgres_server(*, slow_disk_us: int = 0) -> Iterator[str]:
-    """The maintenance database's URL of a PostgreSQL server of one's own, whose fdatasync may take longer."""
+    """Yield the URL of the maintenance database of a new PostgreSQL server, whose fdatasync may be slowed
+    down."""
     if slow_disk_us:
         with slow_disk(slow_disk_us) as environ, postgres_node(free_port(), **environ) as node:
             node.start()
@@ -36,7 +37,8 @@ def postgres_server(*, slow_disk_us: int = 0) -> Iterator[str]:
 
 @contextmanager
 def migrated_database(server: str, service_root: Path) -> Iterator[str]:
-    """The URL of a fresh database with the tables that a working tree's service wants; dropped at the end."""
+    """Yield the URL of a new database with the tables of a working tree's service. It is dropped at the
+    end."""
     with fresh_database(server) as url:
         run_command(service_root, "migrate", EVENT_STORE_URL=url)
         yield url
@@ -44,7 +46,7 @@ def migrated_database(server: str, service_root: Path) -> Iterator[str]:
 
 @contextmanager
 def copied_database(server: str, source: str) -> Iterator[str]:
-    """The URL of a copy of a database that nobody is connected to; dropped at the end."""
+    """Yield the URL of a copy of a database, to which nobody may be connected. It is dropped at the end."""
     name = f"copy_{uuid4().hex}"
     copy, template = sql.Identifier(name), sql.Identifier(source.rpartition("/")[2])
     with psycopg.connect(server, autocommit=True) as connection:
@@ -57,9 +59,8 @@ def copied_database(server: str, source: str) -> Iterator[str]:
 
 @contextmanager
 def broker() -> Iterator[tuple[str, Names]]:
-    """A RabbitMQ server's URL, and names there that nobody else has; what bears them goes at the end.
-
-    The names are to be laid over the service's settings: ``overlay=names.overlay()``.
+    """Yield the URL of a RabbitMQ server, and unique names for a service's settings
+    (``overlay=names.overlay()``). Queues and exchanges with these names are deleted at the end.
     """
     with rabbitmq() as url:
         names = Names.fresh()
@@ -71,7 +72,7 @@ def broker() -> Iterator[tuple[str, Names]]:
 
 @contextmanager
 def slow_disk(delay_us: int) -> Iterator[dict[str, str]]:
-    """The environment in which a program's fdatasync takes so much longer."""
+    """Yield the environment in which a program's fdatasync takes longer."""
     with tempfile.TemporaryDirectory(prefix="slow-disk-") as folder:
         Path(folder).chmod(0o755)
         library = f"{folder}/slow_disk.so"

@@ -1,6 +1,7 @@
-"""What is on the wire, counted by the broker itself: a queue that nobody reads, asked how long it is.
+"""Counts published messages by the length of a queue that nobody reads.
 
-A consumer that counts would take a good part of a core; a question each few milliseconds takes next to none.
+A consumer would take a large part of a core; asking for the length every few milliseconds takes almost
+nothing.
 """
 
 import asyncio
@@ -20,21 +21,21 @@ IN_FLIGHT = 256
 
 @dataclass(frozen=True)
 class Arrived:
-    """How messages came in, by ``time.perf_counter()``."""
+    """The arrival of messages, in times of ``time.perf_counter()``."""
 
     first: float
     last: float
     at_first: int
-    """How many were there already when the first was seen."""
+    """How many messages there were when the first was seen."""
 
     count: int
 
     @property
     def a_second(self) -> float:
-        """Messages a second between the first that was seen and the last.
+        """Messages per second between the first one that was seen and the last.
 
         Raises:
-            RuntimeError: they all came between two looks.
+            RuntimeError: all messages came between two measurements of the length.
         """
         if not self.at_first:
             raise RuntimeError("the messages came too fast, or were too few, to tell how fast")
@@ -42,7 +43,7 @@ class Arrived:
 
 
 class Wire:
-    """A durable queue on the service's exchange, and a way to put messages there."""
+    """A durable queue on the service's exchange, to count and publish messages."""
 
     def __init__(self, channel: AbstractChannel, exchange: AbstractExchange, queue: str) -> None:
         self._channel = channel
@@ -50,16 +51,16 @@ class Wire:
         self.queue = queue
 
     async def count(self, queue: str | None = None) -> int:
-        """How many messages are in the queue, or in another one."""
+        """Return how many messages are in the queue, or in another one."""
         declared = await self._channel.declare_queue(queue or self.queue, passive=True)
         return declared.declaration_result.message_count or 0
 
     async def until(self, count: int, every: float = 0.004) -> Arrived:
-        """Wait for so many messages.
+        """Wait for ``count`` messages.
 
         Raises:
-            TimeoutError: not that many came.
-            RuntimeError: more did.
+            TimeoutError: fewer messages came.
+            RuntimeError: more messages came.
         """
         first, at_first = 0.0, 0
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -72,7 +73,7 @@ class Wire:
         return Arrived(first, time.perf_counter(), at_first, found)
 
     async def take_all(self) -> list[bytes]:
-        """The bodies of what is in the queue, which is empty afterwards."""
+        """Remove all messages from the queue, and return their bodies."""
         queue = await self._channel.get_queue(self.queue)
         bodies: list[bytes] = []
         for _ in range(await self.count()):
@@ -81,7 +82,7 @@ class Wire:
         return bodies
 
     async def publish(self, routing_key: str, bodies: Sequence[bytes]) -> None:
-        """Put messages on the exchange, as neighbours do: persistent, confirmed, without a content type."""
+        """Publish messages as neighbours do: persistent, confirmed, without a content type."""
         waiting = iter(bodies)
 
         async def work() -> None:
@@ -94,9 +95,8 @@ class Wire:
 
 @asynccontextmanager
 async def wire(url: str, names: Names, routing_key: str | None = None) -> AsyncIterator[Wire]:
-    """A connection to the broker, with a queue for what is published under ``routing_key``.
-
-    The queue has a name that goes with ``names`` (``benchmarks.stores.broker``).
+    """Connect to the broker, with a queue for messages with a ``routing_key``. The queue's name is derived
+    from ``names`` (``benchmarks.stores.broker``).
     """
     connection = await aio_pika.connect(url)
     async with connection:

@@ -1,11 +1,11 @@
-"""``opportunity-analysis`` from its event to its completion, four replies each, 64 at once.
+"""``opportunity-analysis`` from its starting message to its completion, with four replies each, 64 at once.
 
-Over RabbitMQ, on an SQLite log and on a PostgreSQL log, there in one process and with the roles in two:
-stand-ins in this process answer each step's request at once, and begin the next workflow when one has
-completed, which they know from the message on the wire. And on the in-process bus, with stand-ins in the
-service's process. The reference is DBOS on a PostgreSQL of this machine: workflows of four steps that do
-nothing, as many at once, in as many processes. DBOS keeps what each step returned; the service keeps requests
-and answers, tells its neighbours of them and derives documents.
+It is measured over RabbitMQ, on an SQLite log and on a PostgreSQL log, on the latter with one process and
+with two: stand-ins in this process answer each step's request at once, and start the next workflow when the
+message of a completed one arrives. It is also measured on the in-process bus, with stand-ins in the service's
+process. The reference is DBOS on a PostgreSQL of this machine, with workflows of four steps that do nothing,
+as many at once, in as many processes. DBOS stores the results of steps; the service stores requests and
+answers, exchanges messages with its neighbours, and derives documents.
 """
 
 import json
@@ -28,12 +28,12 @@ from tests.postgres import fresh_database
 
 AT_ONCE = 64
 UNPACED = {"WORKFLOW_STARTS_PER_SECOND": "100000", "WORKFLOW_STARTS_AT_ONCE": "65535"}
-"""One tenant may have all that there is."""
+"""Settings with which one tenant can start any number of workflows."""
 DBOS_HOME = Path(tempfile.gettempdir(), "dbos-venv")
 DBOS_WANTED = "dbos==3.4.*"
 
 IN_TWO = ("consumer,scheduler", "api,projector,publisher")
-"""Of the ways to part the roles that were tried, the one that gives both processes as much to do."""
+"""The division of the roles, of those that were tried, that loads both processes most evenly."""
 
 OURS = {
     "workflows.rabbitmq.sqlite": ("Workflows over RabbitMQ, SQLite log", 250, 1),
@@ -41,11 +41,11 @@ OURS = {
     "workflows.rabbitmq.two-processes": ("Workflows over RabbitMQ, PostgreSQL log, two processes", 250, 2),
     "workflows.in-process": ("Workflows in process, SQLite log", 500, 1),
 }
-"""Of each a title, an aim, and how many processes it and its reference have."""
+"""The title and the aim of each, and how many processes it and its reference have."""
 
 
 def run(options: Options) -> list[Measurement]:
-    """All of them in turns."""
+    """Measure all alternately."""
     total = options.pick(64, 600, 6_000)
     with ExitStack() as stack:
         server = stack.enter_context(postgres_server())
@@ -85,7 +85,7 @@ def run(options: Options) -> list[Measurement]:
 def _over_rabbitmq(
     stack: ExitStack, options: Options, total: int, *, roles: Sequence[str | None] = (None,), **environ: str
 ) -> Callable[[], float]:
-    """A round on a service of its own, in a process for each of ``roles``."""
+    """Return a function that measures a round on a new service, with a process for each of ``roles``."""
     url, names = stack.enter_context(broker())
     settings = {"RABBITMQ_URL": url, **UNPACED, **environ}
     services = [
@@ -107,7 +107,7 @@ def _measure(url: str, names: Names, services: Sequence[RunningService], total: 
 
 
 def _in_process(root: Path, total: int) -> float:
-    """A process a round, with the service of ``root`` and, before that tree's own, these programs."""
+    """Measure a round in a new process, with the service of ``root`` and the benchmarks of this tree."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         Path(folder, "benchmarks").symlink_to(Path(__file__).parent)
         environ = {
@@ -126,7 +126,7 @@ def _in_process(root: Path, total: int) -> float:
 
 
 def _dbos(urls: Sequence[str], total: int) -> float:
-    """The better of DBOS' two ways to write a workflow; a process for each database, side by side."""
+    """Return the better rate of DBOS' two ways to write a workflow, with a process for each database."""
     program = str(Path(__file__).with_name("dbos_workflows.py"))
     begun = [
         subprocess.Popen(
@@ -153,7 +153,8 @@ def _dbos_version() -> str:
 
 @cache
 def _dbos_python() -> Path:
-    """DBOS' own environment, made where it is missing; another version is taken where that one is not."""
+    """Return the Python of DBOS' virtual environment. If it is missing, it is created, with another version
+    of DBOS if the wanted one is not available."""
     python = DBOS_HOME / "bin/python"
     if not (DBOS_HOME / "installed").exists():
         subprocess.run([sys.executable, "-m", "venv", str(DBOS_HOME)], check=True)

@@ -1,4 +1,4 @@
-"""wrk, the C program, against one server: what it counted, and what the server's process took for it."""
+"""Runs wrk against a server, and measures the CPU time of the server's process."""
 
 import re
 import shutil
@@ -26,17 +26,17 @@ end
 
 @dataclass(frozen=True)
 class Counted:
-    """Requests a second, and microseconds of the server's CPU for each."""
+    """Requests per second, and microseconds of the server's CPU time per request."""
 
     a_second: float
     cpu: float
 
 
 def wrk(port: int, pid: int, paths: Sequence[str], headers: Mapping[str, str], seconds: float) -> Counted:
-    """GET the paths in turn for so long, with one thread: the other core is the server's.
+    """Send GET requests for the paths in turn, with one thread, to leave the other core to the server.
 
     Raises:
-        RuntimeError: wrk is missing, or some answer was not a good one.
+        RuntimeError: wrk is missing, or a response is an error.
     """
     program = shutil.which("wrk")
     if program is None:
