@@ -10,6 +10,7 @@ from domain.suggestions import did_you_mean
 Place = tuple[str | int, ...]
 
 _TYPES = {
+    "extra_forbidden": "is not known",
     "dict_type": "Input should be an object",
     "model_type": "Input should be an object",
     "list_type": "Input should be an array",
@@ -41,17 +42,24 @@ def _worded(kind: str, message: str) -> str:
 
 
 def _meant(kind: str, place: Place, model: type[BaseModel]) -> str:
-    """The member with the name nearest to one that there is not."""
-    return did_you_mean(str(place[-1]), _members_at(model, place[:-1])) if kind == "extra_forbidden" else ""
+    """Return which member an unknown one may have meant: what other systems' name for it is here, or else the
+    nearest name."""
+    if kind != "extra_forbidden":
+        return ""
+    name, models = str(place[-1]), _models_at(model, place[:-1])
+    for each in models:
+        if elsewhere := getattr(each, "called_elsewhere", {}).get(name):
+            return f"; did you mean {elsewhere}?"
+    known = [field.alias or own for each in models for own, field in each.model_fields.items()]
+    return did_you_mean(name, known)
 
 
-def _members_at(model: type[BaseModel], place: Place) -> list[str]:
-    """What the members of the object at a place are called."""
+def _models_at(model: type[BaseModel], place: Place) -> list[type[BaseModel]]:
+    """Return what the object at a place may be."""
     kinds: list[Any] = [model]
     for part in place:
         kinds = [inner for kind in kinds for inner in _inside(kind, part)]
-    models = [each for kind in kinds for each in _alternatives(kind) if _is_model(each)]
-    return [field.alias or name for each in models for name, field in each.model_fields.items()]
+    return [each for kind in kinds for each in _alternatives(kind) if _is_model(each)]
 
 
 def _inside(kind: Any, part: str | int) -> Iterator[Any]:

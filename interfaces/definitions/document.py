@@ -4,7 +4,8 @@ The models know shapes and bounds. What makes sense together is for :mod:`domain
 """
 
 import json
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -101,7 +102,9 @@ class RetryDocument(ApiModel):
 
 
 class WorkDocument(ApiModel):
-    """What is to be done, by what kind of step."""
+    """What is to be done, by what kind of step. Authors who know other workflow engines try their names."""
+
+    called_elsewhere: ClassVar[Mapping[str, str]] = {"retries": "retry", "with": "input"}
 
     kind: Kind = "event"
     input: InputMapping = Field(default_factory=dict)
@@ -141,6 +144,13 @@ class MapDocument(ApiModel):
 
 class StepDocument(WorkDocument):
     """A step. Its result goes under its own type if ``resultKey`` is silent."""
+
+    called_elsewhere: ClassVar[Mapping[str, str]] = {
+        **WorkDocument.called_elsewhere,
+        **dict.fromkeys(("dependsOn", "depends_on", "needs"), "after"),
+        **dict.fromkeys(("condition", "if"), "when"),
+        **dict.fromkeys(("id", "name", "type"), "stepType"),
+    }
 
     step_type: StepType
     after: Annotated[list[StepType], Field(default_factory=list, max_length=MOST_STEPS)]

@@ -14,6 +14,7 @@ NONE = "none"
 """For as long as it takes."""
 
 _PATTERN = r"[0-9]{1,8}(\.[0-9]{1,3})?(ms|s|m|h|d)"
+_EXPECTED = f"Input should be 0 to {LONGEST_SECONDS:.0f} seconds, or a duration such as 15m, 2h or 1d"
 _WITH_UNIT = re.compile(rf"(?P<number>[0-9.]+)(?P<unit>{'|'.join(SECONDS_OF)})", re.ASCII)
 
 
@@ -34,7 +35,7 @@ def seconds_of(value: object) -> float:
         match = _WITH_UNIT.fullmatch(value)
         assert match is not None
         return round(float(match["number"]) * SECONDS_OF[match["unit"]], 6)
-    raise PydanticCustomError("duration", "Input should be seconds, or a duration such as 15m, 2h or 1d")
+    raise PydanticCustomError("duration", _EXPECTED)
 
 
 def timeout_of(value: object) -> float | None:
