@@ -12,7 +12,7 @@ from hashlib import sha256
 import msgspec
 
 from domain.event import Event, stored_as
-from domain.values import NOT_PERSONS, StreamName
+from domain.values import StreamName
 
 ERASED = "[erased]"
 """What a personal field reads as after its key is destroyed, whatever its type was."""
@@ -86,11 +86,6 @@ on to."""
 
 SAID_IN_DECISIONS: Mapping[str, str] = {"comment": "decidedBy", "reason": "withdrawnBy"}
 """The personal members of such a result, and for each the member that names its author."""
-
-
-def is_person(id: str | None) -> bool:
-    """Return whether an actor is a person, and not a part of the platform."""
-    return bool(id) and not str(id).startswith(NOT_PERSONS)
 
 
 def erasure_stream(tenant: str, key_id: str) -> str:

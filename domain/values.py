@@ -70,9 +70,9 @@ NOT_PERSONS = ("gateway:", "system:", "service:")
 """The prefixes of actors that are no persons."""
 
 
-def is_person(actor: str) -> bool:
-    """Return whether an event's actor is a person."""
-    return not actor.startswith(NOT_PERSONS)
+def is_person(actor: str | None) -> bool:
+    """Return whether an actor is a person, and not a part of the platform."""
+    return bool(actor) and not str(actor).startswith(NOT_PERSONS)
 
 
 def is_amount(value: object) -> bool:

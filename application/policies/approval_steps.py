@@ -24,8 +24,7 @@ from domain.approval import (
 from domain.errors import Refusal
 from domain.event import Recorded
 from domain.interest import Interest
-from domain.privacy import is_person
-from domain.values import StepRef, in_utc, timestamp
+from domain.values import StepRef, in_utc, is_person, timestamp
 from domain.workflow import StepCancelled, StepDispatched, StepFailed
 from domain.workflow.step import APPROVAL
 

@@ -14,8 +14,8 @@ import msgspec
 from application.privacy import ciphers
 from application.privacy.keyring import Keyring
 from domain.event import Recorded
-from domain.privacy import DECISION, ERASED, FREE_FORM, SAID, SAID_IN_DECISIONS, is_person
-from domain.values import id_of
+from domain.privacy import DECISION, ERASED, FREE_FORM, SAID, SAID_IN_DECISIONS
+from domain.values import id_of, is_person
 
 Path = tuple[str | int, ...]
 
