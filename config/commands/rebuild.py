@@ -1,7 +1,7 @@
 """The command that derives documents again, beside the live ones and while services run. No message goes
 out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from itertools import product
 from pathlib import Path
@@ -118,7 +118,8 @@ async def _build_beside(
     live follower can have written, and what the follower writes afterwards is newer, or is skipped.
     """
     with ProgressLine("rebuilding") as line:
-        builder = await _built(settings, chosen, stores, site, line)
+        begun = await begin(site, chosen, recipe_now(), stores)
+        builder = await built(settings, chosen, stores, site, line, begun=begun)
         line.say("indexing")
         await site.index()
         for _ in range(_ROUNDS):
@@ -142,7 +143,8 @@ async def _build_and_mend(
     Cosmos DB cannot rename a container, and others read it under the name that it has.
     """
     with ProgressLine("rebuilding") as line:
-        builder = await _built(settings, chosen, stores, site, line)
+        begun = await begin(site, chosen, recipe_now(), stores)
+        builder = await built(settings, chosen, stores, site, line, begun=begun)
         line.say("comparing and mending")
 
         async def followed() -> None:
@@ -154,15 +156,18 @@ async def _build_and_mend(
     return [f"{names}: rebuilt from {builder.handled} events, {mender.mended} documents written"]
 
 
-async def _built(
+async def built(
     settings: Settings,
     chosen: Sequence[Projection],
     stores: SharedStores,
     site: SqliteBuilds,
     line: ProgressLine,
+    *,
+    begun: Progress | None = None,
+    until: Mapping[str, int] | None = None,
 ) -> Builder:
-    """Build what the log holds now, from where an unfinished build ended. Return the builder."""
-    begun = await begin(site, chosen, recipe_now(), stores)
+    """Build what the log holds now, or up to the event IDs ``until`` of the partitions, from where an
+    unfinished build has ``begun``. Return the builder."""
     builder = Builder(
         chosen,
         stores.event_store,
@@ -172,8 +177,8 @@ async def _built(
         now=SystemClock().now,
         tell=line.show,
     )
-    await build_in_shares(builder, settings, chosen, stores, site)
-    await builder.catch_up()
+    await build_in_shares(builder, settings, chosen, stores, site, until=until)
+    await builder.catch_up(until=until)
     return builder
 
 

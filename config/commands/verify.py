@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from application.event_log import number_of
-from config.commands.folding_processes import build_in_shares
-from config.commands.rebuild import another_folder, chosen_projections, delete_database
+from config.commands.rebuild import another_folder, built, chosen_projections, delete_database
 from config.folders import REBUILD, claim
 from config.garbage_collection import without_collections
 from config.progress import ProgressLine
@@ -18,9 +17,7 @@ from config.start import CannotStart
 from config.stores import SharedStores, open_beside
 from domain.errors import Failure, StoreFull, StoreUnavailable
 from domain.lease import Unrivalled
-from infrastructure.clock import SystemClock
 from infrastructure.sqlite.scratch import SqliteScratch
-from projections.building import Builder
 from projections.comparing import Comparison
 from projections.projection import Projection
 
@@ -87,17 +84,7 @@ async def _compare(
     await scratch.begin(containers, "for a comparison")
     found = 0
     with ProgressLine("folding") as line:
-        builder = Builder(
-            chosen,
-            stores.event_store,
-            scratch,
-            begun=None,
-            live=stores.documents,
-            now=SystemClock().now,
-            tell=line.show,
-        )
-        await build_in_shares(builder, settings, chosen, stores, scratch, until=until)
-        await builder.catch_up(until=until)
+        builder = await built(settings, chosen, stores, scratch, line, until=until)
         events = builder.handled
         line.say(f"comparing at {', '.join(builder.positions.values()) or 'the beginning'}")
     comparison = Comparison(chosen, stores.documents, scratch, builder)
