@@ -1,4 +1,4 @@
-"""Approvals without their surroundings: groups that are just there, and terms that ask for nothing."""
+"""Approvals for tests: a directory with fixed groups, and terms without requirements."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -19,40 +19,40 @@ from tests.builders import NOW
 
 
 class KnownGroups:
-    """A directory of which every tenant has the same groups; it may be away."""
+    """A directory with the same groups for every tenant. It can be made unavailable."""
 
     def __init__(self, groups: Mapping[str, Collection[str]] | None = None) -> None:
         self.groups = {name: frozenset(members) for name, members in (groups or {}).items()}
         self.away = False
 
     async def members_of(self, tenant: str, group: str) -> frozenset[str]:
-        """Everybody in a group."""
+        """Return the members of a group."""
         if self.away:
             raise DirectoryUnavailable("it is away")
         return self.groups.get(group, frozenset())
 
     async def groups_of(self, tenant: str, person: str) -> frozenset[str]:
-        """Every group that somebody is in."""
+        """Return the groups of a person."""
         if self.away:
             raise DirectoryUnavailable("it is away")
         return frozenset(name for name, members in self.groups.items() if person in members)
 
 
 class SameTerms:
-    """The same for every tenant."""
+    """The same terms for every tenant."""
 
     def __init__(self, terms: Terms | None = None) -> None:
         self._terms = terms or Terms()
 
     def of(self, tenant: str) -> Terms:
-        """Those."""
+        """Return the terms."""
         return self._terms
 
 
 def approval_handlers(
     store: EventStore, clock: Clock, directory: KnownGroups | None = None, terms: Terms | None = None
 ) -> Mapping[type[Command], Handler]:
-    """What handles the commands of approvals and delegations."""
+    """Return the handlers of the commands on approvals and delegations."""
     people = PeopleLookup(store, directory or KnownGroups())
     return {
         **ApprovalHandlers(store, clock, people, SameTerms(terms)).handlers(),
@@ -61,5 +61,5 @@ def approval_handlers(
 
 
 def around(now: datetime = NOW) -> Circumstances:
-    """Where nobody is in a group, nobody is away, and every hour is a business hour."""
+    """Return circumstances without groups and delegations, in which every hour is a business hour."""
     return Circumstances(now, People(delegations=NONE), ALWAYS)

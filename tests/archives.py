@@ -1,4 +1,4 @@
-"""A past of which some is finished, made through the service, and what is told of it before and after."""
+"""Approvals and workflows, of which some have ended, made through the service for tests of archiving."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -38,14 +38,14 @@ PARENT = {
 
 
 class Made:
-    """The ids of what was made."""
+    """The IDs of what was made."""
 
     def __init__(self) -> None:
         self.decided: list[str] = []
         self.pending = ""
         self.others = ""
         self.done = ""
-        """A workflow whose child has ended, and itself."""
+        """A workflow that has ended, and its child too."""
         self.open = ""
         """A workflow whose child waits for a worker."""
         self.failed = ""
@@ -53,7 +53,7 @@ class Made:
 
 
 def signing_settings(folder: Path, *, overlay: Mapping[str, Any] | None = None, **environ: str) -> Settings:
-    """Settings with a key, whose public half is beside the data."""
+    """Return settings with a signing key, whose public key is beside the data."""
     pem, signer = new_key()
     folder.mkdir(exist_ok=True)
     (folder / "key.pub").write_bytes(signer.public.pem)
@@ -62,14 +62,14 @@ def signing_settings(folder: Path, *, overlay: Mapping[str, Any] | None = None, 
 
 
 async def posted(client: httpx.AsyncClient, path: str, body: Mapping[str, Any], **headers: str) -> Any:
-    """The answer to a command."""
+    """Send a command, and return the response."""
     answer = await client.post(f"{API}{path}", json=body, headers={"X-User-ID": USER, **headers})
     assert answer.is_success, answer.text
     return answer.json()
 
 
 async def a_past(running: Service) -> Made:
-    """Approvals decided and pending, of two tenants; workflows with children, ended and not."""
+    """Make decided and pending approvals of two tenants, and workflows with children, ended and not."""
     made = Made()
     async with running.client() as client, running.client(OTHER_TENANT) as other:
         for definition in (CHILD, PARENT):
@@ -121,7 +121,7 @@ async def _until(client: httpx.AsyncClient, workflow_id: str, status: str) -> No
 
 
 def documents_in(data_dir: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every document, as it is stored."""
+    """Return all documents as they are stored."""
     with closing(sqlite3.connect(f"file:{data_dir / 'documents.db'}?mode=ro", uri=True)) as connection:
         return {
             name: connection.execute(

@@ -1,4 +1,4 @@
-"""A log with its audit: filled through the real mapper and recorder, indexed, anchored, tampered with."""
+"""A log with its audit trail, for tests that fill, index, anchor and tamper with it."""
 
 import io
 import sqlite3
@@ -54,7 +54,7 @@ EVENTS = "workflow_events"
 
 
 class Told:
-    """A broker that takes whatever it is told, unless it is away."""
+    """A broker that accepts all messages, or fails after some."""
 
     def __init__(self) -> None:
         self.messages: list[PublicMessage] = []
@@ -67,7 +67,7 @@ class Told:
 
 
 class AuditedLog:
-    """A log with all that belongs to its audit."""
+    """A log with its index, anchors and keys."""
 
     def __init__(
         self, settings: Settings, log: EventLog, store: EventStore, stores: AuditStores, signer: Ed25519Signer
@@ -89,7 +89,7 @@ class AuditedLog:
         return self.settings.storage.effective_event_store_url.get_secret_value()
 
     def append(self, *ids: tuple[str, int], first_version: int = 1, says: str = "why") -> None:
-        """So many comments on each (tenant/number) approval, each an append of its own."""
+        """Append comments: each of ``ids`` is an approval (tenant/number) and the number of comments."""
         for id, comments in ids:
             tenant, number = id.split("/")
             self.log.recorder.insert_events(
@@ -100,30 +100,30 @@ class AuditedLog:
             )
 
     def fill(self, *, each: int = 12) -> None:
-        """Two tenants in turns, three approvals each."""
+        """Append comments of two tenants alternately, on three approvals each."""
         for version in range(1, each + 1):
             for tenant in (TENANT, OTHER_TENANT):
                 for number in range(3):
                     self.append((f"{tenant}/{number}", 1), first_version=version)
 
     async def entries(self) -> list[Entry]:
-        """What the log holds, partition by partition."""
+        """Return the events of the log, by partition."""
         log = self.stores.log
         return [each for part in await log.partitions() for each in await log.read(part, 0, 10_000)]
 
     async def rows(self) -> list[Indexed]:
-        """What the index holds, in the same order."""
+        """Return the rows of the index, in the same order."""
         index, parts = self.stores.index, await self.stores.log.partitions()
         return [each for part in parts for each in await index.read(part, 0, 10_000)]
 
     @property
     def made_index(self) -> Index:
-        """The index, to be written."""
+        """The index, for writing."""
         assert self.stores.made_index is not None
         return self.stores.made_index
 
     def follower(self, *, batch_size: int = 7) -> Follower:
-        """What keeps the index."""
+        """Return the follower that writes the index."""
         index = self.made_index
         return Follower(
             Indexing(index),
@@ -134,12 +134,12 @@ class AuditedLog:
         )
 
     async def index(self, *, batch_size: int = 7) -> None:
-        """Bring the index up to the log, unless the log is one itself."""
+        """Index the whole log, unless the log is its own index."""
         if self.stores.made_index is not None:
             await self.follower(batch_size=batch_size).catch_up(LEASE)
 
     def anchoring(self, signer: Ed25519Signer | None = None) -> Anchoring:
-        """What anchors."""
+        """Return the part that anchors."""
         return Anchoring(
             self.store,
             self.stores.index,
@@ -152,13 +152,13 @@ class AuditedLog:
         )
 
     async def anchor(self) -> None:
-        """Index, and anchor what has moved."""
+        """Index the log, and anchor the heads that have changed."""
         await self.index()
         self.clock.advance(minutes=5)
         await self.anchoring().anchor(LEASE)
 
     async def export(self, name: str = "export.ndjson", **wanted: Any) -> Path:
-        """An export in a file."""
+        """Write an export to a file."""
         async with AsyncExitStack() as stack:
             reads = await reading(self.settings, stack)
             return await self._exported(reads, name, wanted)
@@ -172,8 +172,8 @@ class AuditedLog:
         return file
 
     def sql(self, statement: str, *values: Any) -> None:
-        """Do something to the log behind everybody's back, in the words of SQLite; EVENTS and ID are as the
-        store calls them."""
+        """Tamper with the log by an SQL statement of SQLite. EVENTS and ID are replaced by the store's
+        names."""
         if self.url.startswith("sqlite"):
             text = statement.replace("EVENTS", "stored_events").replace("ID", "rowid")
             _sqlite(Path(self.url.removeprefix("sqlite:///")), text, values)
@@ -184,14 +184,14 @@ class AuditedLog:
             _postgres(self.url, text, values)
 
     def index_sql(self, statement: str, *values: Any) -> None:
-        """The same to the index."""
+        """Tamper with the index by an SQL statement."""
         if self.url.startswith("sqlite"):
             _sqlite(audit_file(Path(self.url.removeprefix("sqlite:///"))), statement, values)
         else:
             _postgres(self.url, statement, values)
 
     async def verify(self, *, anchors: bool = True) -> dict[str, Any]:
-        """What the command line finds in the store, in its own words."""
+        """Return what ``audit verify`` prints about the store."""
         aside = self.anchor_file.with_suffix(".aside")
         if not anchors:
             self.anchor_file.rename(aside)
@@ -206,14 +206,14 @@ class AuditedLog:
 
 
 async def verified_store(settings: Settings, public_key: Path) -> dict[str, Any]:
-    """What the command line finds in a store."""
+    """Return what ``audit verify`` prints about a store."""
     with redirect_stdout(io.TextIOWrapper(io.BytesIO())) as said:
         sound = await verify_live(settings, [public_key], [], as_json=True)
     return _told(said, sound)
 
 
 def verify_file(export: Path, keys: Sequence[Path] = (), anchors: Sequence[Path] = ()) -> dict[str, Any]:
-    """What the command line finds in an export."""
+    """Return what ``audit verify --export`` prints about an export."""
     with redirect_stdout(io.TextIOWrapper(io.BytesIO())) as said:
         sound = verify_export_file(export, keys, anchors, as_json=True)
     return _told(said, sound)
@@ -227,7 +227,7 @@ def _told(said: io.TextIOWrapper, sound: bool) -> dict[str, Any]:
 
 
 def kinds(told: dict[str, Any]) -> list[str]:
-    """What kinds of findings there are."""
+    """Return the kinds of the findings."""
     return [finding["kind"] for finding in told["findings"]]
 
 
@@ -240,7 +240,7 @@ def stream(tenant: str, number: int) -> str:
 
 
 def comment(tenant: str, number: int, version: int, says: str = "why") -> Recorded:
-    """One event, the same each time."""
+    """Return an event that is always the same for the same arguments."""
     return Recorded(
         stream=stream(tenant, number),
         version=version,
@@ -257,7 +257,7 @@ def comment(tenant: str, number: int, version: int, says: str = "why") -> Record
 
 
 def keys_beside_log(folder: Path) -> Path:
-    """Where the personal keys of :func:`audited_log` are, if it is in SQLite."""
+    """Return the file with the personal keys of :func:`audited_log` in SQLite."""
     (data := folder / "data").mkdir(parents=True, exist_ok=True)
     return keys_file(data / "events.db")
 
@@ -271,7 +271,8 @@ async def audited_log(
     cosmos: Account | Place | None = None,
     segment_bytes: int = SEGMENT_BYTES,
 ) -> AsyncIterator[AuditedLog]:
-    """One in SQLite below a folder, in PostgreSQL or in Cosmos DB; in clear without ``sealing``."""
+    """Yield a log in SQLite in a folder, in PostgreSQL or in Cosmos DB. Without ``sealing``, nothing is
+    sealed."""
     settings = settings_in(folder, EVENT_STORE_URL=postgres_url or "")
     settings.storage.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
@@ -297,7 +298,7 @@ async def audited_log(
 
 
 async def _cosmos_stores(place: Place, stack: AsyncExitStack) -> AuditStores:
-    """The log is its own index."""
+    """Return the stores in Cosmos DB, where the log is its own index."""
     database = await stack.enter_async_context(opened_in(place))
     await CosmosLeases(database, COORDINATION).create()
     anchors = CosmosAnchorBook(database, COORDINATION, Anchoring.name)
@@ -306,12 +307,12 @@ async def _cosmos_stores(place: Place, stack: AsyncExitStack) -> AuditStores:
 
 
 def lines_of(file: Path) -> list[dict[str, Any]]:
-    """The lines of an export or of anchors."""
+    """Return the lines of an export or of a file of anchors."""
     return [msgspec.json.decode(line) for line in file.read_bytes().splitlines()]
 
 
 def write_lines(file: Path, lines: Iterable[dict[str, Any]]) -> Path:
-    """Lines, changed perhaps, beside the file that they came from."""
+    """Write lines to a file beside the one that they came from. Return that file."""
     changed = file.with_suffix(".changed")
     changed.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
     return changed

@@ -1,4 +1,4 @@
-"""Small builders of what tests are about; every default can be overridden by name."""
+"""Small builders for tests. All defaults can be overridden by name."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -18,11 +18,11 @@ CORRELATION = "0a1b2c3d-0000-4000-8000-00000000c0de"
 CAUSE = "0a1b2c3d-0000-4000-8000-0000000ca05e"
 
 LEASE = Unrivalled("the-only-one")
-"""For what has no rival."""
+"""A lease for code that has no rivals."""
 
 
 def after(**time: float) -> datetime:
-    """A moment that much later than ``NOW``."""
+    """Return the time that is so much later than ``NOW``."""
     return NOW + timedelta(**time)
 
 
@@ -35,7 +35,7 @@ def metadata(
     command_id: str | None = None,
     request_digest: str | None = None,
 ) -> Metadata:
-    """Metadata of a command of its own, unless ``command_id`` says which."""
+    """Return the metadata of a command, with a new ``command_id`` by default."""
     return Metadata(
         tenant=tenant,
         actor=actor,
@@ -54,7 +54,7 @@ def recorded(
     at: datetime = NOW,
     meta: Metadata | None = None,
 ) -> tuple[Recorded, ...]:
-    """Events at consecutive versions of a stream, a millisecond apart."""
+    """Return events at consecutive versions of a stream, a millisecond apart."""
     chosen = meta or metadata(tenant=stream.split("/", 1)[0])
     return tuple(
         Recorded(
@@ -75,32 +75,32 @@ class SettableClock:
         self.moment = moment
 
     def now(self) -> datetime:
-        """The moment that it was set to."""
+        """Return the time that was set."""
         return self.moment
 
     def advance(self, **time: float) -> None:
-        """Move it on, by the arguments of ``timedelta``."""
+        """Advance the clock, by the arguments of ``timedelta``."""
         self.moment += timedelta(**time)
 
 
 class Held:
-    """A lease that its holder believes to have, whatever the store says."""
+    """A lease that its holder believes to have, even if another one has it by now."""
 
     def __init__(self, name: str, fence: int | None) -> None:
         self.name = name
         self.fence = fence
 
     def check(self) -> None:
-        """It was paused, and has not looked at the clock since."""
+        """Do nothing: the holder was paused, and has not looked at the clock since."""
 
 
 class LostAfterwards(Held):
-    """One that is there when its holder begins, and is not when it is looked at again."""
+    """A lease that is valid at the first check, and lost afterwards."""
 
     _has_begun = False
 
     def check(self) -> None:
-        """It runs out behind the first look."""
+        """Succeed once, then raise LeaseLost."""
         if self._has_begun:
             raise LeaseLost("paused")
         self._has_begun = True

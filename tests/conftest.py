@@ -1,4 +1,4 @@
-"""Fixtures that every test may use; the order and the time of tests, and which are given a second turn."""
+"""Common fixtures; the order of tests, their time limit, and which tests are repeated after a failure."""
 
 import gc
 import logging
@@ -26,7 +26,8 @@ settings.load_profile("service")
 T = TypeVar("T")
 
 _BESIDE_REAL_PROCESSES = {"browser", "chaos", "command_line", "infrastructure", "integration"}
-"""Their tests share two cores and a disk with the servers that they ask: who was held up may fail for it."""
+"""Tests with real processes, which share two cores and a disk with the tests and may fail if they are
+delayed."""
 
 _MOST_SECOND_TURNS = 5
 
@@ -34,11 +35,12 @@ _BEFORE_PYTEST_SECONDS = 5.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One of thousands that was held up is run once more.
+    """Repeat a failed test with real processes once, because it may have been delayed.
 
-    What is wrong with the code fails again, but for a race that seldom shows: what failed at first tells it.
+    Faults of the code fail again, except rare races: these are visible in the list of tests that failed at
+    first.
 
-    Files whose tests mostly wait lie evenly between those whose tests compute, so that both cores are used.
+    Files whose tests mostly wait are distributed evenly among the others, so that both cores are used.
     """
     for item in items:
         if _folder(item) in _BESIDE_REAL_PROCESSES:
@@ -53,8 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     """End an asynchronous test that hangs, a little before pytest-timeout does.
 
-    That one raises in the middle of a turn of the event loop. The test itself goes on then, and whoever takes
-    its fixtures down waits for it for ever, with all the tests that would come next.
+    pytest-timeout raises within the event loop. The test itself would continue, and the teardown of its
+    fixtures would wait for it forever.
     """
     test = pyfuncitem.obj
     if not iscoroutinefunction(test) or hasattr(test, "hypothesis"):
@@ -71,7 +73,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 
 
 def _evenly_mixed(some: Sequence[T], others: Sequence[T]) -> list[T]:
-    """Both in their orders, each as far as the other."""
+    """Return both sequences merged, each in its order and evenly distributed."""
     placed = [(number / len(those), each) for those in (some, others) for number, each in enumerate(those)]
     return [each for _, each in sorted(placed, key=itemgetter(0))]
 
@@ -81,13 +83,13 @@ def _folder(item: pytest.Item) -> str:
 
 
 def pytest_collection_finish() -> None:
-    """What is imported and collected is here to stay: a collection would only look at it again each time."""
+    """Exclude imported modules and collected tests from garbage collection, because they are never freed."""
     gc.collect()
     gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Nobody misses which tests failed at first, and with what."""
+    """Show which tests failed at first, and their errors."""
     for report in _failed_at_first(terminalreporter):
         terminalreporter.section(f"FAILED AT FIRST: {report.nodeid}")
         terminalreporter.write_line(report.longreprtext)
@@ -95,7 +97,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Many cannot all have been held up."""
+    """Fail the run if too many tests failed at first: not all of them can have been delayed."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and len(_failed_at_first(reporter)) > _MOST_SECOND_TURNS:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -108,7 +110,7 @@ def _failed_at_first(reporter: pytest.TerminalReporter) -> Sequence[pytest.TestR
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """The service runs on asyncio alone."""
+    """Select asyncio, on which the service runs."""
     return "asyncio"
 
 
@@ -135,14 +137,14 @@ def cosmos() -> Iterator[Account]:
 
 @pytest.fixture(scope="session")
 def plain_cosmos() -> Iterator[Account]:
-    """The emulator in the tests over plain HTTP, so that a gate can stand before it."""
+    """The emulator of the tests over plain HTTP, so that a gate can be placed before it."""
     with own_emulator() as account:
         yield account
 
 
 @pytest.fixture
 def real_cosmos(cosmos: Account) -> Account:
-    """A real account, which may be billed: nothing else throttles, signs or splits partitions."""
+    """A real account, which may be billed: only a real one throttles, signs and splits partitions."""
     if not cosmos.is_real:
         pytest.skip("a REAL COSMOS DB ACCOUNT is needed: COSMOS_TEST_ENDPOINT and COSMOS_TEST_KEY")
     return cosmos
@@ -150,7 +152,7 @@ def real_cosmos(cosmos: Account) -> Account:
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
-    """An empty database, dropped afterwards."""
+    """An empty database, which is dropped afterwards."""
     with fresh_database(postgres_server) as url:
         yield url
 
@@ -164,7 +166,7 @@ def postgres_store_url(postgres_url: str) -> str:
 
 @pytest.fixture
 def other_postgres_store_url(postgres_server: str) -> Iterator[str]:
-    """One more of them."""
+    """Another database with the event store's tables."""
     with fresh_database(postgres_server) as url:
         migrate(url)
         yield url
@@ -172,6 +174,6 @@ def other_postgres_store_url(postgres_server: str) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def _quiet_logs() -> None:
-    """Warnings and worse, and no context of the test before."""
+    """Log only warnings and errors, without the context of the previous test."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     structlog.contextvars.clear_contextvars()

@@ -1,4 +1,4 @@
-"""A Cosmos DB server for tests: the account that is given, else the one in ``cosmos_emulator``."""
+"""A Cosmos DB server for tests: a given account, or else the emulator in ``cosmos_emulator``."""
 
 import os
 import subprocess
@@ -18,14 +18,14 @@ ANY_KEY = "YW55IGtleSB3aWxsIGRv"
 
 
 class Account(msgspec.Struct, frozen=True):
-    """Where a Cosmos DB account answers; ``is_real`` if it may be billed."""
+    """The address of a Cosmos DB account. ``is_real`` means that it may be billed."""
 
     endpoint: str
     key: str
     is_real: bool = False
 
     def environ(self, database: str) -> dict[str, str]:
-        """The variables that put a service's documents there."""
+        """Return the environment variables with which a service stores its documents there."""
         return {
             "COSMOS_DB_ENDPOINT": self.endpoint,
             "COSMOS_DB_KEY": self.key,
@@ -35,7 +35,7 @@ class Account(msgspec.Struct, frozen=True):
 
 @contextmanager
 def cosmos_account() -> Iterator[Account]:
-    """The account in ``COSMOS_TEST_ENDPOINT`` and ``COSMOS_TEST_KEY``, else an emulator of our own."""
+    """Yield the account in ``COSMOS_TEST_ENDPOINT`` and ``COSMOS_TEST_KEY``, or else an own emulator."""
     if given := os.environ.get("COSMOS_TEST_ENDPOINT"):
         yield Account(given, os.environ["COSMOS_TEST_KEY"], ".documents.azure." in given)
     else:
@@ -45,14 +45,14 @@ def cosmos_account() -> Iterator[Account]:
 
 @contextmanager
 def own_emulator(*arguments: str) -> Iterator[Account]:
-    """An emulator of this test run's own, with nothing in it. Without ``--tls`` it speaks plain HTTP."""
+    """Yield a new, empty emulator. Without ``--tls`` it uses plain HTTP."""
     with emulator_process(*arguments) as (account, _):
         yield account
 
 
 @contextmanager
 def emulator_process(*arguments: str) -> Iterator[tuple[Account, "subprocess.Popen[str]"]]:
-    """The same, with the process in which its data are, to be frozen for a while."""
+    """Yield a new emulator with the process that has its data, which can be suspended."""
     node = node_for(EMULATOR, "the emulator of Cosmos DB")
     with subprocess.Popen(
         [node, "server.js", "0", *arguments],
@@ -73,13 +73,13 @@ def emulator_process(*arguments: str) -> Iterator[tuple[Account, "subprocess.Pop
 
 
 def fresh_database() -> str:
-    """A database's name of this test's own."""
+    """Return a new name for a database."""
     return f"test_{uuid4().hex}"
 
 
 @asynccontextmanager
 async def dropped_afterwards(account: Account, database: str) -> AsyncIterator[None]:
-    """Drop a database at the end: on a real account it costs."""
+    """Drop a database at the end, because it costs money on a real account."""
     try:
         yield
     finally:
@@ -91,7 +91,7 @@ async def dropped_afterwards(account: Account, database: str) -> AsyncIterator[N
 
 @asynccontextmanager
 async def administrator(account: Account) -> AsyncIterator[CosmosClient]:
-    """A client that looks at what the service left, past the service."""
+    """Yield a client that reads the data directly, without the service."""
     client = CosmosClient(
         account.endpoint, account.key, enable_endpoint_discovery=account.endpoint.startswith("https://")
     )

@@ -1,7 +1,7 @@
-"""A gate in front of a Cosmos DB server: it notes each request, and answers some in the server's place.
+"""A proxy in front of a Cosmos DB server, which records each request and answers some itself.
 
-What it answers is what the real service documents for throttling and outages, which an emulator never
-shows.
+Its answers are those that the real service documents for throttling and outages, which an emulator does not
+give.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -29,17 +29,19 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """An answer in the server's place."""
+    """An answer instead of the server's."""
 
     status: int
     headers: dict[str, str] = {}
     is_of_an_operation: bool = False
-    """Of the first in a batch: then the others failed with it, and the request as such did not."""
+    """Whether only the first operation of a batch is refused: then the others fail too, but not the
+    request."""
     is_done: bool = False
-    """The server has done what it was asked, and its answer is lost: this one comes instead."""
+    """Whether the server handles the request first, and only its answer is replaced."""
 
     def answer(self, operations: int) -> web.Response:
-        """As the service puts it, to a batch of so many operations or to a request of another kind."""
+        """Return the response in the form of the service, for a batch of operations or for another
+        request."""
         if not self.is_of_an_operation:
             told = {"code": str(self.status), "message": "refused by the gate"}
             return web.json_response(told, status=self.status, headers=self.headers)
@@ -49,19 +51,19 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Gate:
-    """Lets requests through, as long as there is no refusal for them."""
+    """Passes on requests unless there is a refusal for them."""
 
     def __init__(self, behind: str) -> None:
         self.asked: list[Asked] = []
         self.refusals: list[Refusal] = []
         self.refuses_everything: Refusal | None = None
         self.refuses: Callable[[Mapping[str, str]], Refusal | None] = lambda headers: None
-        """Asked with the headers of each request for items."""
+        """Called with the headers of each request for items."""
         self.holds_back_seconds = 0.0
         self._behind = behind
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Refuse a request for items, or hand it on."""
+        """Refuse a request for items, or pass it on."""
         await anyio.sleep(self.holds_back_seconds)
         is_for_items = "/docs" in request.path
         refusal = self.refuses_everything
@@ -112,7 +114,7 @@ class Gate:
 
 @asynccontextmanager
 async def gate_before(account: Account, port: int = 0) -> AsyncIterator[tuple[Gate, Account]]:
-    """A gate, and the account as it is seen through it. Afterwards nobody answers there."""
+    """Yield a gate, and the account with the gate's address."""
     gate = Gate(account.endpoint)
     runner = web.AppRunner(_application(gate), access_log=None, shutdown_timeout=0.1)
     await runner.setup()

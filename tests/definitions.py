@@ -1,4 +1,4 @@
-"""Definitions to try things on: small ones by hand, and any that can be run."""
+"""Definitions for tests: small ones, and random ones that can be run."""
 
 from typing import Any
 
@@ -20,12 +20,12 @@ Document = dict[str, Any]
 
 
 def document(*steps: Document, **members: Any) -> Document:
-    """A document of a definition; a request if no step is given."""
+    """Return the document of a definition, by default with one step that sends a request."""
     return {"name": "deal-check", "steps": list(steps) or [step("check")], **members}
 
 
 def step(step_type: str, *after: str, **members: Any) -> Document:
-    """A step that sends a request, unless it is said otherwise."""
+    """Return a step, which by default sends a request."""
     made: Document = {"stepType": step_type, **members}
     if after:
         made["after"] = list(after)
@@ -101,7 +101,7 @@ def _works(draw: st.DrawFn) -> Work:
 
 
 def _of_result(step: StepDefinition) -> str:
-    """A condition on a step's result, as its kind has it."""
+    """Return conditions on a step's result that fit its kind."""
     result = f"results.{step.result_key}"
     of_kinds = {"map": f"{result}[0].risk", "approval": f"{result}.outcome == 'approved'"}
     return of_kinds.get(step.kind, f"{result}.risk > `0.7`")
@@ -109,7 +109,7 @@ def _of_result(step: StepDefinition) -> str:
 
 @st.composite
 def _steps(draw: st.DrawFn) -> tuple[StepDefinition, ...]:
-    """Each comes after some of those before it, and they stand in any order."""
+    """Return steps, each after some of the others, without cycles and in any order."""
     made: list[StepDefinition] = []
     for name in draw(st.lists(_names, min_size=1, max_size=3, unique=True)):
         over = draw(st.none() | st.builds(MapOver, over=_lists, each=_works(), at_once=st.integers(1, 9)))
@@ -136,7 +136,7 @@ def _steps(draw: st.DrawFn) -> tuple[StepDefinition, ...]:
 
 @st.composite
 def runnable_definitions(draw: st.DrawFn) -> WorkflowDefinition:
-    """Any definition without a fault."""
+    """Return a random definition without faults."""
     return WorkflowDefinition(
         name=draw(st.from_regex(r"[a-z][a-z0-9]{0,5}(-[a-z0-9]{1,5}){0,2}", fullmatch=True)),
         version=draw(st.integers(1, 2**31 - 1)),
@@ -177,5 +177,5 @@ def runnable_definitions(draw: st.DrawFn) -> WorkflowDefinition:
 
 
 def with_version(definition: WorkflowDefinition, version: int) -> WorkflowDefinition:
-    """The same with another number."""
+    """Return the definition with another version."""
     return msgspec.structs.replace(definition, version=version)

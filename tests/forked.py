@@ -1,10 +1,10 @@
-"""Processes of the service that begin at once: one that has imported it forks for each.
+"""Starts processes of the service quickly: a process that has imported everything forks for each of them.
 
-Most of what a start costs are imports, and the tests start hundreds. What was imported, and the seed of
-hashes, is all that such a process has in common with others: it has its own variables, streams and end.
+Most of the time of a start is spent on imports, and the tests start hundreds of processes. The processes
+share only the imported modules and the hash seed; each has its own environment, streams and exit code.
 
-``python -m tests.forked FD`` takes orders on a socket: JSON, with the files for what is written and for how
-the run ended. It answers with a process id.
+``python -m tests.forked FD`` reads orders from a socket: JSON, with the files for output, errors and the exit
+code. It answers with a process ID.
 """
 
 import atexit
@@ -35,7 +35,7 @@ _LONGEST_ORDER = 65_536
 
 
 class ForkedProcess:
-    """One that has begun; so far like ``subprocess.Popen``. Any thread may use it."""
+    """A started process, with some of the methods of ``subprocess.Popen``. Any thread may use it."""
 
     def __init__(self, pid: int, ending: int) -> None:
         self.pid = pid
@@ -45,7 +45,7 @@ class ForkedProcess:
         finalize(self, os.close, ending)
 
     def ended_within(self, seconds: float | None) -> int | None:
-        """How it ended, as ``Popen`` tells it; none if it still runs after a time."""
+        """Return the exit code as ``Popen`` does, or None if the process is still running after a time."""
         if self.returncode is None and _is_readable(self._ending, seconds):
             with self._told:
                 if self.returncode is None:
@@ -55,14 +55,14 @@ class ForkedProcess:
         return self.returncode
 
     def poll(self) -> int | None:
-        """How it ended; none while it runs."""
+        """Return the exit code, or None while the process is running."""
         return self.ended_within(0)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end.
+        """Wait for the end. Return the exit code.
 
         Raises:
-            TimeoutExpired: it runs still.
+            TimeoutExpired: it is still running.
         """
         code = self.ended_within(timeout)
         if code is None:
@@ -70,26 +70,27 @@ class ForkedProcess:
         return code
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Any signal; nothing once it has ended."""
+        """Send a signal, unless the process has ended."""
         with suppress(ProcessLookupError):
             if self.poll() is None:
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """As by ``kill -9``, and it is gone."""
+        """Send SIGKILL, and wait for the end."""
         self.send_signal(signal.SIGKILL)
         self.wait()
 
 
 def _is_readable(file: int, seconds: float | None) -> bool:
-    """Within a time; also where there are more than a thousand files, which ``select`` cannot tell apart."""
+    """Return whether a file is readable within a time. This also works with more than 1,024 open files,
+    unlike ``select``."""
     waiting = select.poll()
     waiting.register(file, select.POLLIN)
     return bool(waiting.poll(None if seconds is None else 1000 * seconds))
 
 
 class ForkServer:
-    """Gives orders to a process that forks. It ends with this one."""
+    """Sends orders to the process that forks, which ends with this one."""
 
     def __init__(self) -> None:
         self._turn = Lock()
@@ -105,7 +106,7 @@ class ForkServer:
     def begin(
         self, module: str, *argv: str, environ: Mapping[str, str], output: IO[bytes], errors: IO[bytes]
     ) -> ForkedProcess:
-        """Begin a run of a module with these variables and no others."""
+        """Run a module with exactly these environment variables."""
         order = json.dumps({"module": module, "argv": argv, "environ": dict(environ)}).encode()
         assert len(order) < _LONGEST_ORDER
         ending, tells = os.pipe()
@@ -117,14 +118,14 @@ class ForkServer:
             return ForkedProcess(int(pid), ending)
 
     def close(self) -> None:
-        """No more."""
+        """End the process that forks."""
         self._orders.close()
         self._process.wait()
 
 
 @cache
 def fork_server() -> ForkServer:
-    """That of this process."""
+    """Return the fork server of this process."""
     server = ForkServer()
     atexit.register(server.close)
     return server
@@ -139,7 +140,7 @@ class _Order(NamedTuple):
 
 
 class _Forking:
-    """The process that forks: it takes orders, and tells how what came of them has ended."""
+    """The process that forks: it reads orders, and reports the exit codes."""
 
     def __init__(self, orders: socket.socket) -> None:
         self._orders = orders
@@ -150,7 +151,7 @@ class _Forking:
         signal.set_wakeup_fd(self._wakes.fileno())
 
     def next_order(self) -> _Order | None:
-        """In a child, what it is to do; none where no more will come."""
+        """Return, in a child, its order; in the process that forks, None at the end."""
         while True:
             ready, _, _ = select.select([self._orders, self._woken], [], [])
             if self._woken in ready:
@@ -175,12 +176,12 @@ class _Forking:
             if not pid:
                 return
             ending = self._endings.pop(pid)
-            with suppress(BrokenPipeError):  # nobody wants to know any more
+            with suppress(BrokenPipeError):  # nobody waits for the exit code any more
                 os.write(ending, str(os.waitstatus_to_exitcode(status)).encode())
             os.close(ending)
 
     def _leave(self, ending: int) -> None:
-        """A child has nothing to do with all this."""
+        """Close what a child does not need."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for each in (*self._endings.values(), ending):
@@ -190,7 +191,7 @@ class _Forking:
 
 
 def _become(order: _Order) -> None:
-    """All that a new process would have of its own."""
+    """Set the streams, environment, time zone and arguments of a new process."""
     os.dup2(order.output, 1)
     os.dup2(order.errors, 2)
     os.close(order.output)

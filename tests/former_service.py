@@ -1,4 +1,4 @@
-"""What the platform's former service has left in Cosmos DB."""
+"""The documents of the platform's previous service in Cosmos DB."""
 
 from typing import Any
 from uuid import uuid4
@@ -15,8 +15,8 @@ Left = dict[str, Any]
 
 
 def former_approval(tenant: str = TENANT, **fields: Any) -> Left:
-    """An approval as the wire contract has it (section 3), pending unless it says otherwise; a field that is
-    ``None`` is left out."""
+    """Return an approval in the form of the wire contract (section 3), by default pending. Fields that are
+    None are left out."""
     left = {
         "id": str(uuid4()),
         "tenantId": tenant,
@@ -36,7 +36,7 @@ def former_approval(tenant: str = TENANT, **fields: Any) -> Left:
 
 
 async def leave(account: Account, database: str, *approvals: Left) -> None:
-    """Have documents there, in a container as whoever came before has made it."""
+    """Store documents in a container as the previous service has created it."""
     async with administrator(account) as client:
         made = await client.create_database_if_not_exists(database)
         container = await made.create_container_if_not_exists(APPROVALS, PartitionKey("/tenantId"))
@@ -45,7 +45,7 @@ async def leave(account: Account, database: str, *approvals: Left) -> None:
 
 
 async def approvals_in(account: Account, database: str) -> dict[tuple[str, str], Left]:
-    """Every document of the container by its tenant and id, but for what Cosmos DB adds to it."""
+    """Return all documents of the container by tenant and ID, without the fields that Cosmos DB adds."""
     async with administrator(account) as client:
         container: ContainerProxy = client.get_database_client(database).get_container_client(APPROVALS)
         return {

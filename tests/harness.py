@@ -1,4 +1,4 @@
-"""The service under test: in this process over its ASGI application, or as a process of its own."""
+"""The service under test: within this process through its ASGI application, or in its own process."""
 
 import os
 import signal
@@ -28,16 +28,16 @@ TENANT = "7d0f3f2e-6a51-4b0c-9a53-1b2f5a1c9e10"
 OTHER_TENANT = "c3d1a2f0-5b66-4c1e-8a0f-3f1f6f0b7a22"
 USER = "5b9d1c1e-2f0a-4b8e-8d43-0d6b7f2c4a11"
 UNKNOWN_ID = "9e5b8a34-0c1d-4f6e-b7a2-4d3c2b1a0f9e"
-"""A thing of that id is never made."""
+"""An ID that no resource has."""
 
 PATIENCE_SECONDS = 30.0
 
 _IDLE_SECONDS = 2.0
-"""Less than uvicorn keeps a connection on which nothing comes: a request would meet its end."""
+"""Shorter than uvicorn keeps an idle connection, so that no request is sent on one that uvicorn closes."""
 
 
 def settings_in(folder: Path, *, overlay: Mapping[str, Any] | None = None, **environ: str) -> Settings:
-    """Settings with everything below ``folder``, the given variables, and a YAML overlay."""
+    """Return settings with all data in ``folder``, the given environment variables, and a YAML overlay."""
     path = None
     if overlay:
         path = folder / "settings.yaml"
@@ -46,14 +46,14 @@ def settings_in(folder: Path, *, overlay: Mapping[str, Any] | None = None, **env
 
 
 class Service:
-    """A service at work in this process."""
+    """A service that runs in this process."""
 
     def __init__(self, container: Container) -> None:
         self.container = container
         self._transport = httpx.ASGITransport(container.app, raise_app_exceptions=False)
 
     def client(self, tenant: str | None = TENANT, **headers: str) -> httpx.AsyncClient:
-        """A client of a tenant."""
+        """Return a client of a tenant."""
         named = {"X-Tenant-ID": tenant} if tenant else {}
         return httpx.AsyncClient(
             transport=self._transport, base_url="http://localhost", headers={**named, **headers}
@@ -82,7 +82,7 @@ class Service:
 
 @asynccontextmanager
 async def service(settings: Settings) -> AsyncIterator[Service]:
-    """Everything at work but the HTTP server; requests go to the application directly."""
+    """Run a service without the HTTP server. Requests go to the application directly."""
     async with AsyncExitStack() as stack:
         container = await build(settings, stack)
         async with working(container):
@@ -95,10 +95,10 @@ async def eventually(
     seconds: float = PATIENCE_SECONDS,
     every: float | None = None,
 ) -> Any:
-    """The first true answer of ``condition``; fails when there is none in time.
+    """Return the first true result of ``condition``, or fail if there is none in time.
 
-    It asks ``every`` so many seconds; else the less often the longer it has waited, as asking takes from what
-    is waited for.
+    It is called ``every`` some seconds. By default, the time between two calls grows with the waiting time,
+    because the calls slow down what is waited for.
     """
     began = anyio.current_time()
     with anyio.move_on_after(seconds):
@@ -112,8 +112,8 @@ async def eventually(
 
 
 class ServiceProcess:
-    """A service as a process of its own, to be killed. ``overlay`` is laid over its settings; another
-    ``module`` may run it, with what the tests add to it.
+    """A service in its own process, which can be killed. ``overlay`` overrides its settings. ``module`` may
+    be another module that runs the service with additions for tests.
     """
 
     def __init__(
@@ -134,32 +134,33 @@ class ServiceProcess:
             self._arguments = ["--config", str(config)]
         self._module = module
         self.begins_anew = False
-        """Whether it inherits what this process has: how signals are taken, which files are open."""
+        """Whether it is started as a new process, which inherits signal handling and open files from this
+        one."""
         self.through: tuple[str, ...] = ()
-        """A command that begins it, as a shell that bounds what it may do."""
+        """A command that starts it, such as a shell that limits its resources."""
         self._environ = environ
         self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self._log = folder / f"service-{tag}.log"
 
     @property
     def url(self) -> str:
-        """Where it serves."""
+        """The URL of the service."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def log(self) -> str:
-        """What it has logged so far."""
+        """The log so far."""
         return self._log.read_text() if self._log.exists() else ""
 
     @property
     def pid(self) -> int:
-        """Its process id, once launched."""
+        """The process ID, once it is launched."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def environ(self) -> dict[str, str]:
-        """The variables that it was configured by."""
+        """The environment variables that configure it."""
         return dict(self._environ)
 
     @property
@@ -168,7 +169,7 @@ class ServiceProcess:
         return self._process is not None and self._process.poll() is None
 
     def launch(self) -> "ServiceProcess":
-        """Start it without waiting for anything."""
+        """Start the process without waiting."""
         environ = {
             **clean_environment(),
             "DATA_DIR": str(self.data_dir),
@@ -186,11 +187,11 @@ class ServiceProcess:
         return self
 
     def start(self) -> "ServiceProcess":
-        """Start it and wait until it serves."""
+        """Start the process, and wait until it serves requests."""
         return self.launch().until_it_serves()
 
     def until_it_serves(self) -> "ServiceProcess":
-        """Wait until what was launched serves."""
+        """Wait until the launched process serves requests."""
         assert self._process is not None
         deadline = time.monotonic() + 30
         while True:
@@ -204,34 +205,34 @@ class ServiceProcess:
                 return self
 
     def kill(self) -> None:
-        """kill -9."""
+        """Send SIGKILL, and wait for the end."""
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Any signal, such as SIGSTOP for a pause."""
+        """Send a signal, such as SIGSTOP for a pause."""
         assert self._process is not None
         self._process.send_signal(number)
 
     def terminate(self, timeout: float = 15.0) -> int:
-        """SIGTERM, and wait for its end; its exit code."""
+        """Send SIGTERM, and wait for the end. Return the exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(timeout)
 
     def wait(self, timeout: float = 15.0) -> int:
-        """Wait for its end; its exit code."""
+        """Wait for the end. Return the exit code."""
         assert self._process is not None
         return self._process.wait(timeout)
 
     def stop(self) -> None:
-        """End it however it can be ended."""
+        """Kill the process if it is running."""
         if self._process is not None and self._process.poll() is None:
             self.kill()
 
     def client(self, tenant: str = TENANT) -> httpx.Client:
-        """A client of a tenant."""
+        """Return a client of a tenant."""
         return httpx.Client(
             base_url=self.url,
             headers={"X-Tenant-ID": tenant},
@@ -241,7 +242,7 @@ class ServiceProcess:
         )
 
     def async_client(self, tenant: str = TENANT, **headers: str) -> httpx.AsyncClient:
-        """A client of a tenant, for requests side by side."""
+        """Return a client of a tenant, for concurrent requests."""
         return httpx.AsyncClient(
             base_url=self.url,
             headers={"X-Tenant-ID": tenant, **headers},
@@ -255,14 +256,14 @@ class ServiceProcess:
 def service_process(
     folder: Path, *, overlay: Mapping[str, Any] | None = None, **environ: str
 ) -> Iterator[ServiceProcess]:
-    """A running service process, ended in any case."""
+    """Yield a running service process, which is killed at the end."""
     with ended(ServiceProcess(folder, overlay=overlay, **environ)) as process:
         yield process.start()
 
 
 @contextmanager
 def ended(process: ServiceProcess) -> Iterator[ServiceProcess]:
-    """A service process that has not begun yet, ended in any case."""
+    """Yield a service process that is not started yet, and kill it at the end."""
     try:
         yield process
     finally:
@@ -270,14 +271,14 @@ def ended(process: ServiceProcess) -> Iterator[ServiceProcess]:
 
 
 def run_command(*arguments: str, timeout: float = 60, **environ: str) -> "subprocess.CompletedProcess[str]":
-    """One run of the command line."""
+    """Run a command of the command line."""
     return run_module("config.main", *arguments, timeout=timeout, **environ)
 
 
 def run_module(
     module: str, *arguments: str, timeout: float = 60, **environ: str
 ) -> "subprocess.CompletedProcess[str]":
-    """One run of a module in a process of its own."""
+    """Run a module in its own process."""
     with TemporaryFile() as output, TemporaryFile() as errors:
         process = fork_server().begin(
             module, *arguments, environ=clean_environment() | environ, output=output, errors=errors
@@ -293,12 +294,12 @@ def run_module(
 
 
 def start_command(*arguments: str, **environ: str) -> "subprocess.Popen[str]":
-    """A run of the command line, to be killed."""
+    """Start a command of the command line, which will be killed."""
     return start_module("config.main", *arguments, **environ)
 
 
 def start_module(module: str, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
-    """A run of a module to be killed, whose output can be read meanwhile: a real start."""
+    """Start a module as a new process, which will be killed. Its output can be read meanwhile."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         env={**clean_environment(), **environ},
@@ -308,7 +309,7 @@ def start_module(module: str, *arguments: str, **environ: str) -> "subprocess.Po
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what would configure a service."""
+    """Return this process's environment without variables that configure a service."""
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
     return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONPATH": os.getcwd()}
 

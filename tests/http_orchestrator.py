@@ -1,6 +1,6 @@
-"""The service with definitions of a test's own, as a process: ``python -m tests.http_orchestrator serve``.
+"""The service with definitions for tests, as a process: ``python -m tests.http_orchestrator serve``.
 
-A definition's name says what its one step calls: ``call-<seconds>`` waits so long for an answer of ``/slow``.
+The definition ``call-<seconds>`` has one step, which calls ``/slow`` with that time.
 """
 
 from contextlib import AsyncExitStack
@@ -26,7 +26,7 @@ def calling(
     retry: Retry | None = None,
     **more: Any,
 ) -> StepDefinition:
-    """A step that calls."""
+    """Return a step of kind ``http``."""
     parameters = {"service": SERVICE, "method": "POST", "path": path, **more.pop("parameters", {})}
     return StepDefinition(
         step_type=step_type,
@@ -42,34 +42,34 @@ def calling(
 
 
 def plan(name: str, *steps: StepDefinition) -> WorkflowDefinition:
-    """A definition of those steps."""
+    """Return a definition with these steps."""
     return WorkflowDefinition(name=name, version=1, steps=steps)
 
 
 class Plans:
-    """Definitions that a test makes; those named ``call-…`` need not be made."""
+    """The definitions of a test. Those named ``call-…`` always exist."""
 
     def __init__(self) -> None:
         self._plans: dict[str, WorkflowDefinition] = {}
 
     def add(self, *plans: WorkflowDefinition) -> None:
-        """Let them be found."""
+        """Add definitions."""
         self._plans |= {each.name: each for each in plans}
 
     async def find(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
-        """A definition."""
+        """Return a definition."""
         kind, _, seconds = name.partition("-")
         if kind == "call":
             return plan(name, calling(f"/slow/{seconds}/{{workflowId}}", retry=AGAIN_AT_ONCE))
         return self._plans[name]
 
     async def accepted(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
-        """A definition; there is but one version of each."""
+        """Return a definition, of which there is only one version."""
         return await self.find(tenant, name, version)
 
 
 def with_plans(container: Container, plans: Plans) -> None:
-    """Let a built service start workflows by these."""
+    """Make a built service start workflows from these definitions."""
     handler: Any = container.dispatch._handlers[StartWorkflow]
     handler.__self__._definitions = plans
 

@@ -1,4 +1,4 @@
-"""A worker of batch jobs: it takes each trigger once, as its messages' ids tell, and reports how it went."""
+"""A worker of batch jobs, which handles each trigger once, by its message ID, and reports the outcome."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -17,8 +17,8 @@ Report = Callable[[str, bytes], Awaitable[None]]
 
 @dataclass
 class Worker:
-    """Fails the runs whose windows begin on one of ``failing``, as often as it is there; ``taken`` are the
-    triggers, by the ids of their messages."""
+    """Fails runs whose windows begin on a day in ``failing``, once for each time that the day occurs in it.
+    ``taken`` are the triggers by message ID."""
 
     report: Report
     failing: list[str] = field(default_factory=list)
@@ -26,12 +26,12 @@ class Worker:
 
     @property
     def windows(self) -> list[tuple[str, str]]:
-        """The windows that it was sent for, in the order of their triggers."""
+        """The windows of the triggers, in their order."""
         metadata = [each["data"]["metadata"] for each in self.taken.values()]
         return [(each["from"], each["to"]) for each in metadata if "from" in each]
 
     async def take(self, body: bytes) -> None:
-        """Do what a trigger says; of one that comes again the report comes again."""
+        """Handle a trigger. For a repeated one, only the report is repeated."""
         trigger = msgspec.json.decode(body)
         fails = trigger["data"]["metadata"].get("from") in self.failing
         if fails and trigger["id"] not in self.taken:
@@ -45,7 +45,8 @@ class Worker:
 
 @asynccontextmanager
 async def rabbit_worker(crm: Neighbour) -> AsyncIterator[Worker]:
-    """One that takes from the job queue of a real broker, and declares it as the platform's worker does."""
+    """Yield a worker on the job queue of a real broker, which declares the queue as the platform's worker
+    does."""
 
     async def report(message_type: str, body: bytes) -> None:
         await crm.send_raw(message_type, body)
@@ -63,7 +64,7 @@ async def rabbit_worker(crm: Neighbour) -> AsyncIterator[Worker]:
 
 
 def days(first: int, last: int) -> Iterator[tuple[str, str]]:
-    """The windows of a day from one day of January to another."""
+    """Yield windows of one day, from one day of January to another."""
     return ((f"2026-01-{number:02}", f"2026-01-{number + 1:02}") for number in range(first, last + 1))
 
 

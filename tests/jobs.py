@@ -1,4 +1,4 @@
-"""Batch jobs for tests: definitions in few words."""
+"""Short definitions of batch jobs for tests."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ DEADLINE = timedelta(seconds=DEFAULT_DEADLINE_SECONDS)
 def definition(
     name: str = JOB, cron: str = "0 1 * * *", zone: str = "UTC", *, enabled: bool = True, **policy: Any
 ) -> JobDefinition:
-    """A job; further names are those of its policy."""
+    """Return a job. Other arguments are members of its policy."""
     return JobDefinition(
         name=name,
         schedule=Schedule(cron=cron, time_zone=zone),
@@ -28,23 +28,23 @@ def definition(
 
 
 class Broker:
-    """Confirms everything, and remembers under which id."""
+    """Confirms all messages, and records their IDs."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
 
     async def publish(self, message: PublicMessage, lease: Lease) -> None:
-        """Take a message."""
+        """Record a message."""
         self.ids.append(message.id)
 
 
 def jobs(*names: str) -> Jobs:
-    """Jobs of those names, or the one."""
+    """Return jobs with these names, by default one job."""
     return Jobs([definition(name) for name in names or (JOB,)])
 
 
 def fired(run: str = "run-1", *, job: str = JOB, **fields: Any) -> JobFired:
-    """A trigger by hand, unless the fields say otherwise; there is a deadline."""
+    """Return the event of a trigger, by default a manual one, with a deadline."""
     given = {
         "triggered_by": "manual",
         "fired_at": NOW,
@@ -55,12 +55,12 @@ def fired(run: str = "run-1", *, job: str = JOB, **fields: Any) -> JobFired:
 
 
 def published(run: str = "run-1", *, at: datetime = NOW, **fields: Any) -> JobRunPublished:
-    """The broker has a run's trigger; there is a deadline."""
+    """Return the event that the broker has a run's trigger, with a deadline."""
     given = {"published_at": at, "deadline_at": at + DEADLINE}
     return JobRunPublished(job=JOB, run_id=run, **{**given, **fields})
 
 
 def fired_by_cron(run: str = "run-1", **fields: Any) -> JobFired:
-    """A trigger of cron's."""
+    """Return the event of a trigger by cron."""
     given = {"triggered_by": "scheduler", "nominal_at": after(seconds=-5)}
     return fired(run, **{**given, **fields})

@@ -1,4 +1,4 @@
-"""Logs of events that are as large as a request may be."""
+"""Logs with events of the largest size that a request may have."""
 
 from application.event_log import EventLog
 from application.event_store import EventStore
@@ -12,11 +12,11 @@ from tests.builders import NOW, TENANT, metadata, recorded
 MIB = 1024 * 1024
 
 A_BATCH = BATCH_BYTES // MIB
-"""Large events that fill one: each is a little more than a mebibyte."""
+"""How many large events fill a batch: each is a little larger than a mebibyte."""
 
 
 def append_large(log: EventLog, count: int, *, size: int = MIB) -> None:
-    """So many approvals that were asked for with as large a payload, each in an append of its own."""
+    """Append ``count`` requested approvals with a payload of ``size`` bytes, each by itself."""
     for number in range(count):
         id = id_of(number)
         asked = ApprovalRequested(
@@ -33,8 +33,8 @@ def append_large(log: EventLog, count: int, *, size: int = MIB) -> None:
 
 
 def append_large_runs(log: EventLog, job: str, count: int) -> None:
-    """So many runs of a job, each with a mebibyte of metadata that are small objects: in memory they are nine
-    times as large."""
+    """Append ``count`` runs of a job, each with a mebibyte of metadata. It consists of small objects, which
+    take nine times as much memory."""
     rows = [{"id": number, "name": "abc", "v": 1.5} for number in range(MIB // 36)]
     for number in range(count):
         fired = JobFired(
@@ -51,12 +51,12 @@ def append_large_runs(log: EventLog, job: str, count: int) -> None:
 
 
 def id_of(number: int) -> str:
-    """A UUID."""
+    """Return a UUID."""
     return f"00000000-0000-4000-8000-{number:012d}"
 
 
 async def batches_of(store: EventStore, limit: int) -> list[LogBatch]:
-    """All that a store reads of a log, from the beginning."""
+    """Return all batches that a store reads from the beginning of a log."""
     found: list[LogBatch] = []
     after = None
     while batch := await store.read(store.partition_of(TENANT), after, limit):

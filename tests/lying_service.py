@@ -1,6 +1,6 @@
-"""A neighbour that is slow, fails, hangs and lies: ``python -m tests.lying_service PORT``.
+"""A faulty HTTP service, which is slow, fails, hangs or lies: ``python -m tests.lying_service PORT``.
 
-What it does is the first part of the path; ``/_seen`` tells what it was asked, oldest first.
+The first segment of the path determines its behaviour. ``/_seen`` returns the requests so far, oldest first.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ HUGE = 50 * 1024 * 1024
 
 
 class Asked:
-    """One request, and the way to answer it."""
+    """A request, which can be answered."""
 
     def __init__(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
         lines = head.decode("latin-1").split("\r\n")
@@ -41,7 +41,7 @@ class Asked:
         self.at = time.time()
 
     def told(self) -> dict[str, Any]:
-        """What there is to know of it."""
+        """Return the request as JSON."""
         return {
             "method": self.method,
             "path": self.path,
@@ -52,25 +52,25 @@ class Asked:
         }
 
     async def send(self, raw: bytes) -> None:
-        """Bytes as they are."""
+        """Send raw bytes."""
         self._writer.write(raw)
         await self._writer.drain()
 
     async def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-        """An answer that is in order."""
+        """Send a correct response."""
         given = {"Content-Length": str(len(body)), "Connection": "close", **headers}
         lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in given.items())
         await self.send(f"HTTP/1.1 {status} Said\r\n{lines}\r\n".encode() + body)
 
     def reset(self) -> None:
-        """End the connection the hard way."""
+        """Reset the connection."""
         raw = self._writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.close()
 
 
 class LyingService:
-    """Answers by what the path says."""
+    """The server. Its methods are the behaviours that a path can name."""
 
     def __init__(self) -> None:
         self.seen: list[Asked] = []
@@ -79,7 +79,7 @@ class LyingService:
         self.most: Counter[str] = Counter()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, one request."""
+        """Serve a connection with one request."""
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
@@ -116,7 +116,7 @@ class LyingService:
         await asked.answer(int(asked.parts[1]), body, Retry_After="7")
 
     async def flaky(self, asked: Asked) -> None:
-        """503 for so many times under one idempotency key."""
+        """Respond with 503 for the first requests with an idempotency key."""
         key = asked.headers["idempotency-key"]
         self.tries[key] += 1
         if self.tries[key] <= int(asked.parts[1]):
@@ -138,11 +138,11 @@ class LyingService:
             await asyncio.sleep(0.1)
 
     async def short(self, asked: Asked) -> None:
-        """Fewer bytes than it says."""
+        """Send fewer bytes than announced."""
         await asked.send(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"a": 1}')
 
     async def more(self, asked: Asked) -> None:
-        """More than it says, which looks like the next call's answer."""
+        """Send more bytes than announced, which look like the response to the next request."""
         forged = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"forged": true}'
         await asked.send(b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"a": 1}' + forged)
         await asyncio.sleep(0.5)
@@ -212,32 +212,32 @@ class LyingService:
         await asked.answer(200, b"{}", Set_Cookie="session=of-another; Path=/")
 
     async def parrot(self, asked: Asked) -> None:
-        """Tells in its error what it was sent."""
+        """Respond with an error that repeats the request's token."""
         body = f"bad token: {asked.headers.get('authorization')} " + "x" * 5000
         await asked.answer(401, body.encode())
 
 
 class Neighbour:
-    """The service as a test sees it."""
+    """The running service, for tests."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
 
     def seen(self, path: str = "/") -> list[dict[str, Any]]:
-        """What it was asked, as far as the path begins like that."""
+        """Return the requests whose path begins with ``path``."""
         asked: list[dict[str, Any]] = httpx.get(f"{self.url}/_seen", timeout=10, verify=NO_TLS).json()
         return [each for each in asked if each["path"].startswith(path)]
 
     def most_at_once(self) -> dict[str, int]:
-        """How many requests of each tenant were under way at most."""
+        """Return the maximum number of concurrent requests of each tenant."""
         found: dict[str, int] = httpx.get(f"{self.url}/_most", timeout=10, verify=NO_TLS).json()
         return found
 
 
 @contextmanager
 def lying_service() -> Iterator[Neighbour]:
-    """A service at work."""
+    """Yield a running service."""
     port = lasting_port()
     process = subprocess.Popen([sys.executable, "-m", "tests.lying_service", str(port)])
     try:

@@ -1,4 +1,4 @@
-"""Logs to be copied, and what a store holds, read without the code that copies."""
+"""Logs for tests of copying, and the content of stores, read without the code that copies."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,7 +39,7 @@ EVENTS = {
     "sqlite": ("stored_events", "rowid"),
     "postgresql": ("workflow_orchestrator_events", "notification_id"),
 }
-"""A store's table of events, and what their ids are called in it."""
+"""The table of events and its ID column, by kind of store."""
 
 TIMERS = [
     Timer(
@@ -78,7 +78,7 @@ ANCHORS = [
 
 
 class Held(msgspec.Struct, frozen=True):
-    """Everything that a store's log is."""
+    """The whole content of a store's log."""
 
     events: list[Row]
     positions: list[Row]
@@ -91,25 +91,25 @@ NOTHING = Held([], [], [], [], [])
 
 
 def kind_of(url: str) -> str:
-    """``sqlite`` or ``postgresql``."""
+    """Return ``sqlite`` or ``postgresql``."""
     return url.split(":", 1)[0]
 
 
 def file_of(url: str) -> Path:
-    """A SQLite log's file."""
+    """Return the file of a log in SQLite."""
     return Path(url.removeprefix("sqlite:///"))
 
 
 @contextmanager
 def opened(url: str) -> Iterator[EventLog]:
-    """A log as a service opens it."""
+    """Yield a log as a service opens it."""
     settings = sqlite_settings(file_of(url).parent) if kind_of(url) == "sqlite" else postgres_settings(url)
     with open_logs(settings) as logs:
         yield logs.open()
 
 
 def appended(url: str, stream: str, *versions: int) -> list[int]:
-    """Append events; the ids they got."""
+    """Append events. Return their IDs."""
     with opened(url) as log:
         return list(log.recorder.insert_events(_events(stream, versions, b"{}")) or ())
 
@@ -119,7 +119,8 @@ def _events(stream: str, versions: Iterable[int], state: bytes) -> list[StoredEv
 
 
 def run(url: str, *statements: str, beside: bool = False) -> list[Row]:
-    """SQL on a store's own side; the last statement's rows. ``beside`` is the followers' file of SQLite."""
+    """Run SQL on a store. Return the rows of the last statement. ``beside`` selects SQLite's file of
+    followers."""
     rows: list[Row] = []
     if kind_of(url) == "sqlite":
         file = followers_file(file_of(url)) if beside else file_of(url)
@@ -135,7 +136,7 @@ def run(url: str, *statements: str, beside: bool = False) -> list[Row]:
 
 
 def held(url: str) -> Held:
-    """What a store holds."""
+    """Return the content of a store."""
     table, id = EVENTS[kind_of(url)]
     return Held(
         run(url, f"SELECT {id}, originator_id, originator_version, topic, state FROM {table} ORDER BY {id}"),
@@ -155,7 +156,7 @@ def held(url: str) -> Held:
 
 
 async def filled(url: str, *, batches: int = 3, size: int = 400) -> Held:
-    """Fill a store with a log that has gaps, with positions, timers and calls; what it then holds."""
+    """Fill a store with a log that has gaps, with positions, timers and calls. Return its content."""
     table, id = EVENTS[kind_of(url)]
     with opened(url) as log:
         for batch in range(batches):
@@ -196,12 +197,12 @@ async def with_what_waits(url: str, timers: Sequence[Timer]) -> None:
 
 
 def fill(url: str, *, batches: int = 3, size: int = 400) -> Held:
-    """The same, for tests that are no coroutines."""
+    """Fill a store as :func:`filled` does, for tests that are not coroutines."""
     return anyio.run(lambda: filled(url, batches=batches, size=size))
 
 
 def due_now(url: str) -> int:
-    """How many timers a store finds to be due a little after ``NOW``, by its own column of times."""
+    """Return how many timers are due a little after ``NOW``, according to the store's column of times."""
     if kind_of(url) == "sqlite":
         moment = after(microseconds=10).isoformat(timespec="microseconds")
         return len(run(url, f"SELECT id FROM timers WHERE due_at <= '{moment}'", beside=True))
@@ -210,21 +211,21 @@ def due_now(url: str) -> int:
 
 @contextmanager
 def unseen(doing: str, events: int) -> Iterator[Callable[[int], None]]:
-    """No progress bar."""
+    """Replace the progress bar by none."""
     yield lambda _: None
 
 
 def reading(url: str) -> AbstractAsyncContextManager[LogReader]:
-    """A store's reading side."""
+    """Open a store for reading."""
     return read_sqlite_log(file_of(url)) if kind_of(url) == "sqlite" else read_postgres_log(url)
 
 
 def writing(url: str) -> AbstractAsyncContextManager[LogWriter]:
-    """A store's writing side."""
+    """Open a store for writing."""
     return write_sqlite_log(file_of(url)) if kind_of(url) == "sqlite" else write_postgres_log(url)
 
 
 async def copied(source: str, target: str) -> Copied:
-    """Copy, as the command does."""
+    """Copy a log as the command does."""
     async with reading(source) as reader, writing(target) as writer:
         return await copy(reader, writer, unseen)

@@ -1,6 +1,6 @@
-"""A neighbour on a real RabbitMQ: it sees all that the service publishes, and sends what it likes.
+"""A neighbour on a real RabbitMQ, which receives all messages of the service and sends any messages.
 
-Every test has names of its own on the broker, so that tests do not meet there.
+Every test has its own names on the broker, so that tests do not affect each other.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from tests.harness import TENANT, eventually
 
 @dataclass(frozen=True)
 class Names:
-    """What a test's exchange and queues are called."""
+    """The names of a test's exchange and queues."""
 
     exchange: str
     queue: str
@@ -30,12 +30,12 @@ class Names:
 
     @classmethod
     def fresh(cls) -> "Names":
-        """Names that no other test has."""
+        """Return names that no other test has."""
         tag = f"test.{uuid4().hex[:12]}"
         return cls(f"{tag}.events", f"{tag}.own", f"{tag}.jobs", f"{tag}.own.dead_letter")
 
     def overlay(self, **more: Any) -> dict[str, Any]:
-        """The settings that go with them."""
+        """Return the settings for these names."""
         return {
             "rabbitmq": {
                 "exchange": self.exchange,
@@ -58,13 +58,13 @@ class Neighbour:
     seen: list[AbstractIncomingMessage] = field(default_factory=list)
 
     def messages(self, message_type: str | None = None) -> list[dict[str, Any]]:
-        """The bodies of what the service has published so far, in order."""
+        """Return the bodies of the messages that the service has published so far, in order."""
         bodies = [msgspec.json.decode(message.body) for message in self.seen]
         ours = [body for body in bodies if _service_of(body) != "a-neighbour"]
         return [body for body in ours if message_type in (None, body["type"])]
 
     async def expect(self, message_type: str, count: int = 1, seconds: float = 15.0) -> list[dict[str, Any]]:
-        """Wait for that many messages of a type, and return them."""
+        """Wait for a number of messages of a type, and return them."""
 
         async def enough() -> bool:
             return len(self.messages(message_type)) >= count
@@ -81,7 +81,7 @@ class Neighbour:
         message_id: str | None = None,
         **changes: Any,
     ) -> str:
-        """Publish an event as a neighbour does: no content type. The id is returned."""
+        """Publish a message as a neighbour does, without a content type. Return its ID."""
         message_id = message_id or str(uuid4())
         body = {
             "id": message_id,
@@ -102,7 +102,7 @@ class Neighbour:
         await self.exchange.publish(message, routing_key)
 
     async def queued(self, queue: str) -> int:
-        """How many messages wait in a queue; none in one that nobody has made yet."""
+        """Return the number of messages in a queue, 0 if it does not exist yet."""
         async with self.connection.channel() as channel:
             try:
                 declared = await channel.declare_queue(queue, passive=True)
@@ -111,7 +111,7 @@ class Neighbour:
             return declared.declaration_result.message_count or 0
 
     async def take(self, queue: str, seconds: float = 15.0) -> AbstractIncomingMessage:
-        """The next message of a queue, acknowledged."""
+        """Return the next message of a queue, and acknowledge it."""
         source = await self.channel.get_queue(queue)
 
         async def one() -> AbstractIncomingMessage | None:
@@ -124,9 +124,8 @@ class Neighbour:
 
 @asynccontextmanager
 async def neighbour(url: str, names: Names, *, clean: bool = True) -> AsyncIterator[Neighbour]:
-    """A neighbour that listens to everything on the test's exchange; its queues are deleted afterwards.
-
-    ``clean`` is false where the broker is about to stop, or the queues are to outlive this neighbour.
+    """Yield a neighbour that receives everything on the test's exchange. The queues are deleted afterwards,
+    unless ``clean`` is false, because the broker will be stopped or the queues are still needed.
     """
     connection = await aio_pika.connect(url)
     async with connection:
@@ -151,7 +150,7 @@ async def neighbour(url: str, names: Names, *, clean: bool = True) -> AsyncItera
 
 
 async def forget(url: str, names: Names) -> None:
-    """Delete all that a test has made on the broker, once its services have ended."""
+    """Delete a test's exchange and queues, after its services have ended."""
     connection = await aio_pika.connect(url)
     async with connection:
         await _forget(await connection.channel(), names)

@@ -1,4 +1,4 @@
-"""Programs that run on node: each in a folder with its packages pinned, and installed there once."""
+"""Programs that run on node, each in a folder with its pinned packages, which are installed once."""
 
 import fcntl
 import shutil
@@ -9,7 +9,8 @@ from tests.services import missing
 
 
 def node_for(folder: Path, what: str) -> str:
-    """node, once the packages of ``folder`` are installed, whoever else is about to; ``what`` needs them."""
+    """Return the path of node, after installing the packages of ``folder``. Concurrent calls install them
+    only once. ``what`` is the program that needs them."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         missing(f"{what} (node and npm)")

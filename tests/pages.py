@@ -1,4 +1,4 @@
-"""The pages under ``docs/``: their commands, run one after the other, print what the page says."""
+"""Checks the pages under ``docs/``: runs their commands, and compares the output with the page."""
 
 import re
 import subprocess
@@ -9,16 +9,16 @@ from pathlib import Path
 _PROGRAM = f'workflow-orchestrator() {{ "{sys.executable}" -m config.main "$@"; }}\n'
 
 Step = tuple[str, str]
-"""A command, and what it prints, where … stands for anything."""
+"""A command and its output, in which … stands for any text."""
 
 
 def page(name: str) -> str:
-    """The text of a page."""
+    """Return the text of a page."""
     return (Path(__file__).parents[1] / "docs" / name).read_text()
 
 
 def steps(text: str) -> list[Step]:
-    """Each command of a page."""
+    """Return the commands of a page."""
     found = []
     for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
         for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
@@ -29,7 +29,7 @@ def steps(text: str) -> list[Step]:
 
 
 def in_order(wanted: Sequence[Step], folder: Path, *, program: str = _PROGRAM, **environ: str) -> None:
-    """Run commands in one shell, and see that each prints what it is to print."""
+    """Run commands in one shell, and check the output of each."""
     script = "".join(f"{command}echo '@@@'\n" for command, _ in wanted)
     ended = subprocess.run(
         ["bash", "-c", program + script],

@@ -1,6 +1,6 @@
-"""Servers of this machine are asked without TLS."""
+"""Requests to servers on this machine, without TLS."""
 
 import ssl
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""It trusts nobody. For one that trusts the machine's authorities httpx takes 33 ms of CPU a client."""
+"""A context without authorities: with those of the machine, httpx needs 33 ms of CPU per client."""

@@ -1,4 +1,4 @@
-"""What can happen to a PostgreSQL database under the service."""
+"""PostgreSQL databases for tests, and faults of them."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def _administrator(url: str) -> Iterator[tuple[psycopg.Connection, str]]:
 
 @contextmanager
 def fresh_database(server: str) -> Iterator[str]:
-    """The URL of an empty database of a server, dropped at the end."""
+    """Yield the URL of a new, empty database, which is dropped at the end."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -29,7 +29,7 @@ def fresh_database(server: str) -> Iterator[str]:
 
 
 def end_connections(url: str) -> int:
-    """End every connection to a database from the server's side; how many there were."""
+    """Close all connections to a database from the server's side. Return their number."""
     with _administrator(url) as (connection, name):
         statement = "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
         ended = [row[0] for row in connection.execute(statement, (name,))]
@@ -42,7 +42,7 @@ def end_connections(url: str) -> int:
 
 @contextmanager
 def away(url: str) -> Iterator[None]:
-    """Let nobody connect to a database meanwhile."""
+    """Refuse connections to a database meanwhile."""
 
     def allow(allowed: bool) -> None:
         with _administrator(url) as (connection, name):

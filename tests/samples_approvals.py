@@ -205,7 +205,8 @@ APPROVALS_FROM_VERSION_1: tuple[Event, ...] = (
     ApprovalWithdrawn(**_WITHDRAWN),
     DelegationMade(**_DELEGATED),
 )
-"""Before steps waited for approvals, and were told of a withdrawal, and who made a delegation was kept."""
+"""Events from before steps waited for approvals and learned of withdrawals, and before a delegation's maker
+was stored."""
 
 APPROVALS_FROM_VERSION_2: tuple[Event, ...] = (
     ApprovalRequested(**_REQUESTED, step=STEP),
@@ -213,4 +214,4 @@ APPROVALS_FROM_VERSION_2: tuple[Event, ...] = (
     ApprovalRejected(**_REJECTED, step=STEP),
     ApprovalWithdrawn(**_WITHDRAWN, step=STEP),
 )
-"""Before several people decided, and before who withdrew it was told with that."""
+"""Events from before several people could decide, and before a withdrawal named the person."""

@@ -42,7 +42,7 @@ def _starts(start: Start) -> tuple[Event, ...]:
 
 
 RUNS_FROM_VERSION_1 = _starts(START)
-"""Before a start knew what had led to it."""
+"""Events from before a start had the chain of its causes."""
 
 EVENTS: tuple[Event, ...] = (
     *_starts(_LED_TO),

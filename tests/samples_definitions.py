@@ -73,4 +73,4 @@ DEFINITION_EVENTS: tuple[Event, ...] = (
     DefinitionPublished(name="deal-check", version=2, definition=DEFINITION, published_at=NOW),
     DefinitionRetired(name="deal-check", versions=(1, 3), newest=DEFINITION, retired_at=after(days=1)),
 )
-"""To stand among the samples."""
+"""The events, for the samples."""

@@ -1,4 +1,4 @@
-"""What entries of former schema versions are read as today, of events whose fields have changed since."""
+"""The present form of events of former schema versions, for events whose fields have changed since."""
 
 import msgspec
 
@@ -200,7 +200,7 @@ _ENDS_FROM_VERSION_1: tuple[Event, ...] = (
         concurrency_group=GROUP,
     ),
 )
-"""Before a child's end came with the end of its undoing."""
+"""Events from before the end of a child's compensation was recorded with the child's end."""
 
 OLDER: dict[tuple[str, int], Event] = {
     (event.TOPIC, version): event
@@ -221,4 +221,4 @@ OLDER: dict[tuple[str, int], Event] = {
     ]
     for event in events
 }
-"""What an entry of a former schema version is read as today, by topic and version."""
+"""The present form of an event of a former schema version, by topic and version."""

@@ -1,7 +1,7 @@
-"""The real services that tests need: found on their usual ports, or started for the run.
+"""The real services that tests need: those on their usual ports, or own ones that are started for the run.
 
-On CI a missing one fails the run; elsewhere the tests that need it are skipped, and pytest's summary
-says so.
+On CI a missing service fails the run. Elsewhere the tests that need it are skipped, as pytest's summary
+shows.
 """
 
 import contextlib
@@ -25,21 +25,21 @@ START_SECONDS = 60.0
 
 
 def is_listening(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether something accepts connections there."""
+    """Return whether a port accepts connections."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((host, port)) == 0
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """Return a port on which no process listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def lasting_port() -> int:
-    """A port for what is started again and again: none that a connection may take meanwhile."""
+    """Return a port for a server that is restarted: one that no outgoing connection can take meanwhile."""
     while True:
         port = random.randrange(20_000, 30_000)
         if not is_listening(port):
@@ -55,7 +55,7 @@ def missing(what: str) -> NoReturn:
 
 @contextmanager
 def rabbitmq() -> Iterator[str]:
-    """The URL of a RabbitMQ server: the running one, else one of our own."""
+    """Yield the URL of a RabbitMQ server: the running one, or else an own one."""
     if given := os.environ.get("RABBITMQ_TEST_URL"):
         yield given
     elif is_listening(5672):
@@ -67,7 +67,7 @@ def rabbitmq() -> Iterator[str]:
 
 @contextmanager
 def own_rabbitmq(port: int) -> Iterator[str]:
-    """A RabbitMQ server of this test run's own, on ``port``, with nothing in it."""
+    """Yield the URL of a new, empty RabbitMQ server on ``port``."""
     with rabbitmq_node(port) as node:
         node.start()
         yield node.url
@@ -75,7 +75,7 @@ def own_rabbitmq(port: int) -> Iterator[str]:
 
 @contextmanager
 def rabbitmq_node(port: int, **limits: int) -> Iterator["RabbitNode"]:
-    """A RabbitMQ node that is not running yet; it keeps its data from one start to the next. ``limits`` are
+    """Yield a RabbitMQ server that is not running yet. It keeps its data when restarted. ``limits`` are
     settings of its configuration file.
     """
     program = shutil.which("rabbitmq-server", path=f"/usr/lib/rabbitmq/bin:{os.environ['PATH']}")
@@ -90,7 +90,7 @@ def rabbitmq_node(port: int, **limits: int) -> Iterator["RabbitNode"]:
 
 
 class RabbitNode:
-    """A RabbitMQ server of a test's own, to be started and stopped."""
+    """An own RabbitMQ server, which can be started and stopped."""
 
     def __init__(self, program: str, folder: str, port: int, limits: Mapping[str, int]) -> None:
         self.url = f"amqp://guest:guest@127.0.0.1:{port}/"
@@ -114,14 +114,14 @@ class RabbitNode:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it listens."""
+        """Start the server, and wait until it listens."""
         self._process = subprocess.Popen(
             [self._program], env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         _wait_for(lambda: is_listening(self._port), "RabbitMQ", self._process)
 
     def told(self, *question: str) -> str:
-        """What rabbitmqctl says."""
+        """Return the output of rabbitmqctl."""
         program = str(Path(self._program).with_name("rabbitmqctl"))
         command = [program, "-n", self._environment["RABBITMQ_NODENAME"], "--quiet", *question]
         ran = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=60)
@@ -129,17 +129,17 @@ class RabbitNode:
         return ran.stdout
 
     def freeze(self) -> None:
-        """Let it do nothing more, and answer nobody, until :meth:`thaw` or the end."""
+        """Suspend the server until :meth:`thaw` or the end."""
         if self._process is not None:
             _signal_family(self._process.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume the server."""
         if self._process is not None:
             _signal_family(self._process.pid, signal.SIGCONT)
 
     def stop(self) -> None:
-        """Stop it; stopping twice is harmless."""
+        """Stop the server. Repeated calls do no harm."""
         self.thaw()
         process, self._process = self._process, None
         if process is not None:
@@ -149,7 +149,8 @@ class RabbitNode:
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """The URL of a PostgreSQL server's maintenance database: the running one, else one of our own."""
+    """Yield the URL of the maintenance database of a PostgreSQL server: the running one, or else an own
+    one."""
     if given := os.environ.get("POSTGRES_TEST_URL"):
         yield given
     elif is_listening(5432):
@@ -161,7 +162,7 @@ def postgresql() -> Iterator[str]:
 
 @contextmanager
 def own_postgresql(port: int) -> Iterator[str]:
-    """A PostgreSQL server of this test run's own."""
+    """Yield the URL of the maintenance database of a new PostgreSQL server on ``port``."""
     with postgres_node(port) as node:
         node.start()
         yield node.url
@@ -169,7 +170,7 @@ def own_postgresql(port: int) -> Iterator[str]:
 
 @contextmanager
 def postgres_node(port: int, **environ: str) -> Iterator["PostgresNode"]:
-    """A PostgreSQL server that is not running yet; it keeps its data from one start to the next."""
+    """Yield a PostgreSQL server that is not running yet. It keeps its data when restarted."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
     pg_ctl = shutil.which("pg_ctl") or (str(found[-1]) if found else None)
     if pg_ctl is None:
@@ -183,7 +184,7 @@ def postgres_node(port: int, **environ: str) -> Iterator["PostgresNode"]:
 
 
 class PostgresNode:
-    """A PostgreSQL server of a test's own, to be started and stopped."""
+    """An own PostgreSQL server, which can be started and stopped."""
 
     def __init__(self, pg_ctl: str, folder: str, port: int, environ: Mapping[str, str]) -> None:
         self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
@@ -200,28 +201,28 @@ class PostgresNode:
         self._run(initdb, "-D", self._data, "-U", "postgres", "--auth=trust")
 
     def start(self) -> None:
-        """Start it and wait until it takes connections."""
+        """Start the server, and wait until it accepts connections."""
         self._run(self._pg_ctl, "-D", self._data, "-w", "-o", self._options, "-l", self._log, "start")
         self._runs = True
 
     def start_as_standby(self) -> None:
-        """Start it as one that waits for what a primary sends: it can be read, and no more."""
+        """Start the server as a standby, which is read-only and follows a primary."""
         self._run("touch", f"{self._data}/standby.signal")
         self.start()
 
     def follow(self, primary: "PostgresNode") -> None:
-        """Take over what a primary has, and what it sends from now on, as its standby."""
+        """Become a standby of a primary: copy its data, and follow it."""
         self._run("rm", "-rf", self._data)
         backup = str(Path(self._pg_ctl).resolve().with_name("pg_basebackup"))
         self._run(backup, "-d", primary.url, "-D", self._data, "-R", "-c", "fast")
         self.start_as_standby()
 
     def promote(self) -> None:
-        """Make a primary of a standby."""
+        """Make the standby a primary."""
         self._run(self._pg_ctl, "-D", self._data, "-w", "promote")
 
     def stop(self, mode: str = "immediate") -> None:
-        """Stop it, as a crash would unless told otherwise; stopping twice is harmless."""
+        """Stop the server, by default as a crash would. Repeated calls do no harm."""
         if self._runs:
             self._run(self._pg_ctl, "-D", self._data, "-m", mode, "stop")
             self._runs = False
@@ -231,7 +232,7 @@ class PostgresNode:
 
 
 def _unprivileged() -> list[str]:
-    """PostgreSQL refuses to run as root."""
+    """Return the command prefix that leaves root, as which PostgreSQL refuses to run."""
     if os.getuid() != 0:
         return []
     pwd.getpwnam("postgres")
@@ -239,7 +240,8 @@ def _unprivileged() -> list[str]:
 
 
 def _signal_family(pid: int, number: signal.Signals) -> None:
-    """A signal to a process and to all that come from it: a shell script is not what serves."""
+    """Send a signal to a process and its descendants, because the server may be the child of a shell
+    script."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             _signal_family(int(child), number)

@@ -1,4 +1,4 @@
-"""Watching a workflow over HTTP, as a client does."""
+"""A client that reads the stream of a workflow's changes."""
 
 import json
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ class Sent(NamedTuple):
 
 
 async def sent(answer: httpx.Response) -> AsyncIterator[Sent]:
-    """The events of a stream as they come."""
+    """Yield the events of a stream as they arrive."""
     id, name = None, "message"
     async for line in answer.aiter_lines():
         field, _, value = line.partition(": ")
@@ -41,7 +41,7 @@ async def sent(answer: httpx.Response) -> AsyncIterator[Sent]:
 async def watching(
     url: str, workflow_id: str, after: int | str | None = None, *, tenant: str = TENANT
 ) -> AsyncIterator[httpx.Response]:
-    """The answer to a request for the stream, while it is open."""
+    """Yield the response to a request for the stream, while it is open."""
     headers = {"X-Tenant-ID": tenant}
     if after is not None:
         headers["Last-Event-ID"] = str(after)
@@ -55,7 +55,7 @@ async def watching(
 async def taken(
     url: str, workflow_id: str, most: int = 1_000_000, after: int | None = None, *, seconds: float = 20
 ) -> list[Sent]:
-    """So many events of a stream, or all until it ends."""
+    """Return up to ``most`` events of a stream, or all until it ends."""
     found: list[Sent] = []
     with anyio.fail_after(seconds):
         async with watching(url, workflow_id, after) as answer:

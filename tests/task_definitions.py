@@ -1,4 +1,5 @@
-"""A service whose steps can be tasks: here, or by ``python -m tests.task_definitions serve``."""
+"""A service with definitions that have tasks: in this process, or by ``python -m tests.task_definitions
+serve``."""
 
 from collections.abc import Sequence
 
@@ -46,7 +47,7 @@ NO_QUEUE = WorkflowDefinition(
 
 
 class WithTasks(ShippedDefinitions):
-    """Those that ship, and these."""
+    """The shipped definitions and these."""
 
     def __init__(self, shipped: Sequence[WorkflowDefinition]) -> None:
         super().__init__([*shipped, ONE_TASK, SHORT_TASK, NO_QUEUE])

@@ -1,7 +1,7 @@
-"""A worker as a process of its own: ``python -m tests.task_worker <url> <tenant> <queue> <name> [--hang]``.
+"""A worker in its own process: ``python -m tests.task_worker <url> <tenant> <queue> <name> [--hang]``.
 
-It tells each task that it has claimed, and each that it has done, on its standard output. One that hangs
-claims three and then does nothing, as if it had died; it is to be killed.
+It prints each task that it has claimed, and each that it has completed. With ``--hang`` it claims three tasks
+and then does nothing, as if it had died, until it is killed.
 """
 
 import sys
@@ -46,7 +46,7 @@ def _do(client: httpx.Client, task: dict[str, str], name: str) -> None:
 
 
 def _post(client: httpx.Client, what: str, body: Mapping[str, object]) -> httpx.Response:
-    """The answer, however long the service is away."""
+    """Send a request, and retry it until the service responds."""
     while True:
         try:
             answer = client.post(f"/api/v1/tasks/{what}", json=body)

@@ -1,4 +1,4 @@
-"""Logs of several tenants, whose orders are copied each for itself."""
+"""Logs of several tenants, for tests in which the order is kept only within each tenant."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ MARK = FollowerPosition("scheduler", "nightly", "2026-03-01T00:00:00.000Z 0 2 * 
 
 
 async def filled(url: str, rounds: int = 70, state: bytes = b'{"n":1}') -> str:
-    """Events of three tenants in turn, what waits beside them, and the positions of three followers."""
+    """Store events of three tenants alternately, timers and calls, and the positions of three followers."""
     if url.startswith("sqlite"):
         file_of(url).parent.mkdir(exist_ok=True)
     with opened(url) as log:
@@ -40,7 +40,7 @@ def saved(url: str, at: FollowerPosition) -> None:
 
 
 def by_tenant(url: str) -> dict[str, list[Any]]:
-    """Every tenant's events in its order, without their ids."""
+    """Return each tenant's events in their order, without their IDs."""
     found: dict[str, list[Any]] = {}
     for _, *row in held(url).events:
         found.setdefault(row[0][0], []).append(tuple(row))

@@ -1,4 +1,4 @@
-"""A small user-management: tells over HTTP who is in which group, and fails when it is told to."""
+"""A small user management service: returns over HTTP who is in which group, and fails on demand."""
 
 import asyncio
 import contextlib
@@ -10,17 +10,17 @@ from urllib.parse import unquote
 
 
 class Asked(NamedTuple):
-    """One request. The path is as it came."""
+    """A request. The path is not decoded."""
 
     path: str
     headers: Mapping[str, str]
 
 
 class UserManagement:
-    """Answers out of ``groups``, by tenant and by group.
+    """Answers from ``groups``, by tenant and group.
 
-    Until they are set back, ``status`` or ``body`` goes out instead, or ``raw`` for all that goes out; after
-    ``delay`` seconds, and not before ``gate`` is open.
+    If they are set, ``status`` and ``body`` replace those of the response, or ``raw`` the whole response. It
+    is sent after ``delay`` seconds, and not before ``gate`` is open.
     """
 
     def __init__(self, groups: dict[str, dict[str, list[str]]]) -> None:
@@ -37,11 +37,11 @@ class UserManagement:
 
     @property
     def paths(self) -> list[str]:
-        """The paths that were asked for, the oldest first."""
+        """The paths of the requests, oldest first."""
         return [each.path for each in self.asked]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, one request."""
+        """Serve a connection with one request."""
         task = asyncio.current_task()
         assert task is not None
         self._under_way.add(task)
@@ -52,7 +52,7 @@ class UserManagement:
             writer.close()
 
     async def stop(self) -> None:
-        """Answer nobody any more."""
+        """Stop the server."""
         under_way = list(self._under_way)
         for task in under_way:
             task.cancel()
@@ -90,7 +90,7 @@ class UserManagement:
 
 @asynccontextmanager
 async def user_management(groups: dict[str, dict[str, list[str]]]) -> AsyncIterator[UserManagement]:
-    """One at work on a port of its own."""
+    """Yield a running service on its own port."""
     service = UserManagement(groups)
     server = await asyncio.start_server(service.serve, "127.0.0.1", 0)
     service.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
