@@ -6,7 +6,7 @@ from pathlib import Path
 import structlog
 from anyio.to_thread import run_sync
 
-from application.privacy.losses import KeyName, keys_that_show, lost_of
+from application.privacy.losses import KeyName, lost_of, sampled_keys
 from application.privacy.ports import PersonalKeys
 from config.audit_stores import open_audit_for_reading
 from config.sections import Settings
@@ -56,7 +56,7 @@ async def _lost(settings: Settings, keys: PersonalKeys) -> list[KeyName]:
         return []
     async with AsyncExitStack() as stack:
         sources = await open_audit_for_reading(settings, stack)
-        return await lost_of(await keys_that_show(sources.log, sources.index), keys, sources.log)
+        return await lost_of(await sampled_keys(sources.log, sources.index), keys, sources.log)
 
 
 async def _is_there(settings: Settings) -> bool:

@@ -83,7 +83,7 @@ def build_rest(
         Application(
             [*routes, *(console.routes() if console else ())],
             foundation.metrics,
-            console.tell if console else None,
+            console.error_page if console else None,
             this_machine_only=settings.is_a_trial,
         ),
         freshness,

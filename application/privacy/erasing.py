@@ -39,7 +39,7 @@ Remake = Callable[[Sequence[str]], Awaitable[None]]
 """Makes the documents of streams again, as far as they can be reached."""
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class ErasedKey(msgspec.Struct, frozen=True, kw_only=True):
     """A destroyed key, and how many streams have values that it had sealed."""
 
     tenant: str
@@ -122,7 +122,7 @@ class Erasing:
             beyond = rows[-1].position
         return found
 
-    async def erase(self, tenant: str, subject: str, reason: str | None) -> list[Told]:
+    async def erase(self, tenant: str, subject: str, reason: str | None) -> list[ErasedKey]:
         """Destroy a subject's key (for a deal, also those of its streams), and complete interrupted erasures.
         If the store needs several transactions, the subject's key is destroyed last: as long as it exists,
         the erasure has to be repeated.
@@ -131,7 +131,7 @@ class Erasing:
         await run_sync(self._keys.destroy, tenant, subjects, reason, self._clock.now())
         return await self._go_on()
 
-    async def erase_again(self) -> list[Told]:
+    async def erase_again(self) -> list[ErasedKey]:
         """Destroy again every key whose erasure the log records, because a backup may have brought it
         back."""
         reached = {each: await self._reached(each) for each in await self._log.partitions()}
@@ -156,43 +156,43 @@ class Erasing:
                 named |= keys_in(entry)
         return await lost_of(named, self._keys, self._log)
 
-    async def give_up(self, reason: str | None) -> list[Told]:
+    async def give_up(self, reason: str | None) -> list[ErasedKey]:
         """Record every lost key as destroyed. If one is found later, it decrypts its values again."""
         now = self._clock.now()
         return [
-            await self._tell_one(
+            await self._record_one(
                 Erasure(number=0, tenant=key.tenant, key_id=key.id, reason=reason, erased_at=now)
             )
             for key in await self.lost()
         ]
 
-    async def complete(self) -> list[Told]:
+    async def complete(self) -> list[ErasedKey]:
         """Complete the erasures of others, unless they complete them during the waiting time."""
         if not await run_sync(self._keys.untold):
             return []
         await self._wait()
-        return await self._tell_of(await run_sync(self._keys.untold))
+        return await self._record_all(await run_sync(self._keys.untold))
 
-    async def _go_on(self) -> list[Told]:
+    async def _go_on(self) -> list[ErasedKey]:
         if not (untold := await run_sync(self._keys.untold)):
             return []
         await self._wait()
-        return await self._tell_of(untold)
+        return await self._record_all(untold)
 
-    async def _tell_of(self, untold: Sequence[Erasure]) -> list[Told]:
+    async def _record_all(self, untold: Sequence[Erasure]) -> list[ErasedKey]:
         told = []
         for erasure in untold:
-            told.append(await self._tell_one(erasure))
+            told.append(await self._record_one(erasure))
             await run_sync(self._keys.note_told, erasure.number)
         return told
 
-    async def _tell_one(self, erasure: Erasure) -> Told:
+    async def _record_one(self, erasure: Erasure) -> ErasedKey:
         streams = await self._streams(erasure.tenant, erasure.key_id)
-        await self._tell(erasure, streams)
+        await self._record(erasure, streams)
         await self._remake(streams)
-        return Told(tenant=erasure.tenant, key_id=erasure.key_id, streams=len(streams))
+        return ErasedKey(tenant=erasure.tenant, key_id=erasure.key_id, streams=len(streams))
 
-    async def _tell(self, erasure: Erasure, streams: Sequence[str]) -> None:
+    async def _record(self, erasure: Erasure, streams: Sequence[str]) -> None:
         """Append an event for each ``STREAMS_AN_EVENT`` streams. An event that exists already is not
         repeated."""
         chunks = [

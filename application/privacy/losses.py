@@ -61,7 +61,7 @@ async def _not_there(named: Collection[KeyName], keys: PersonalKeys | None) -> s
     return missing
 
 
-async def keys_that_show(log: StoredLog, index: IndexReader) -> set[KeyName]:
+async def sampled_keys(log: StoredLog, index: IndexReader) -> set[KeyName]:
     """Return a sample of the keys that sealed values name, which a start can read for a log of any length:
     those of the first and the newest events, which are missing if the keys are lost or from an older backup,
     and the first ones of the index.

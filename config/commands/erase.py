@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 import anyio
 import click
 
-from application.privacy.erasing import Erasing, Told, UnderKey
+from application.privacy.erasing import ErasedKey, Erasing, UnderKey
 from config.audit_stores import open_audit_for_reading
 from config.commands.erased_documents import ErasedDocuments
 from config.erasures import MARGIN_SECONDS
@@ -93,7 +93,7 @@ def _would(found: UnderKey | None) -> list[str]:
     return [*told, *(f"also the values in {stream} that belong to nobody else" for stream in found.also)]
 
 
-def _said(told: Told) -> str:
+def _said(told: ErasedKey) -> str:
     return f"erased: tenant {told.tenant}, key {told.key_id}, sealed values of {_streams(told.streams)}"
 
 

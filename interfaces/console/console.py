@@ -63,7 +63,7 @@ class Console:
     def routes(self) -> list[Route]:
         """Return all routes."""
         routes = [
-            Route(path, self._seen(handler), methods=[method])
+            Route(path, self._authenticated(handler), methods=[method])
             for part in _PARTS
             for method, path, handler in part
         ]
@@ -72,7 +72,7 @@ class Console:
             routes.append(Route(f"{HOME}/sign-out", self._sign_out, methods=["POST"]))
         return [*static_routes(), Route(f"{HOME}/", _home, methods=["GET"]), *routes]
 
-    def tell(
+    def error_page(
         self, request: Request, status: int, message: str, headers: Mapping[str, str] | None
     ) -> Response | None:
         """Return an error page for a request to the console that no page has handled, or None for other
@@ -85,13 +85,13 @@ class Console:
         except ApiError:
             caller = None
         if known is None or caller is None:
-            page = self._told(request, status, message)
+            page = self._plain_error_page(request, status, message)
         else:
-            page = self._visit(request, Api(self._app, known), caller).told(status, message)
+            page = self._visit(request, Api(self._app, known), caller).error_page(status, message)
         page.headers.update(headers or {})
         return page
 
-    def _seen(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def _authenticated(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Return an endpoint that calls a page's handler for an authenticated user, and asks others to sign
         in."""
 
@@ -100,16 +100,16 @@ class Console:
                 return self._not_from_here(request)
             headers = self._session.headers(request)
             if headers is None:
-                return self._door(request, 401)
+                return self._sign_in_page(request, 401)
             try:
                 caller = self._authenticate(headers)
             except ApiError as error:
-                return self._door(request, error.status, error.message)
+                return self._sign_in_page(request, error.status, error.message)
             visit = self._visit(request, Api(self._app, headers), caller)
             try:
                 return await handler(visit)
             except (ApiError, Refused) as refused:
-                return visit.told(refused.status, refused.message, refused.code)
+                return visit.error_page(refused.status, refused.message, refused.code)
 
         return answer
 
@@ -121,12 +121,12 @@ class Console:
         try:
             form = dict(await form_of(request))
             to = _inside(form.get("to", ""))
-            told, headers = self._session.told_by(request, form)
+            told, headers = self._session.read_form(request, form)
             self._authenticate(headers)
             response = RedirectResponse(to, status_code=303)
             self._session.sign_in(request, response, told)
         except (ApiError, NotHere, TooLong) as error:
-            return self._door(request, 401, str(error), to=to, form=form)
+            return self._sign_in_page(request, 401, str(error), to=to, form=form)
         return response
 
     async def _sign_out(self, request: Request) -> Response:
@@ -137,7 +137,7 @@ class Console:
         self._session.sign_out(response)
         return response
 
-    def _door(
+    def _sign_in_page(
         self,
         request: Request,
         status: int,
@@ -164,9 +164,9 @@ class Console:
         return self._pages.page("sign_in.html", context, status=status)
 
     def _not_from_here(self, request: Request) -> Response:
-        return self._told(request, 403, "This form was not sent from a page of the console.")
+        return self._plain_error_page(request, 403, "This form was not sent from a page of the console.")
 
-    def _told(self, request: Request, status: int, message: str) -> Response:
+    def _plain_error_page(self, request: Request, status: int, message: str) -> Response:
         frame = frame_of(None, signs_in=self._session.asks_for is not None)
         return self._pages.page("error.html", {**frame, **trouble(request, status, message)}, status=status)
 

@@ -97,7 +97,7 @@ class TokenSession(CookieSession):
 
     asks_for: AsksFor | None = "token"
 
-    def told_by(self, request: Request, form: Form) -> tuple[Form, Headers]:
+    def read_form(self, request: Request, form: Form) -> tuple[Form, Headers]:
         """Return the sign-in form's content for the cookie, and the same as headers for the API."""
         told = {"x-tenant-id": form.get("tenant", "").strip()}
         told["authorization"] = f"Bearer {form.get('token', '').strip()}"
@@ -118,7 +118,7 @@ class NameSession(CookieSession):
         given = self._gateway.headers(request)
         return given or (super().headers(request) if names_this_machine(request.headers) else None)
 
-    def told_by(self, request: Request, form: Form) -> tuple[Form, Headers]:
+    def read_form(self, request: Request, form: Form) -> tuple[Form, Headers]:
         """Return the sign-in form's content for the cookie, and the same as headers for the API.
 
         Raises:

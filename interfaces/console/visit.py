@@ -74,7 +74,7 @@ class Visit:
         status = refused.status if refused else 200
         return self._pages.page(template, {**self._frame(), **context, "refused": refused}, status=status)
 
-    def told(self, status: int, message: str, code: str = "") -> Response:
+    def error_page(self, status: int, message: str, code: str = "") -> Response:
         """Return an error page."""
         context = {**self._frame(), **trouble(self.request, status, message, code)}
         return self._pages.page("error.html", context, status=status)

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from domain.errors import Failure, Refusal, TooMuchAtOnce
 from interfaces.rest.errors import (
     ApiError,
-    Teller,
+    ErrorPage,
     on_api_error,
     on_failure,
     on_http_exception,
@@ -26,15 +26,15 @@ from interfaces.rest.this_machine import ThisMachineOnly
 class Application(Starlette):
     """The application, without Starlette's response to unexpected errors: the request middleware has its own.
 
-    ``tell`` may return an error as a page. With ``this_machine_only``, requests that came by the name of
-    another machine are refused.
+    ``error_page`` may return an error as a page. With ``this_machine_only``, requests that came by the name
+    of another machine are refused.
     """
 
     def __init__(
         self,
         routes: Iterable[Route],
         metrics: Metrics,
-        tell: Teller | None = None,
+        error_page: ErrorPage | None = None,
         *,
         this_machine_only: bool = False,
     ) -> None:
@@ -49,11 +49,11 @@ class Application(Starlette):
         )
         self.router = PreparedRouter(routes)
         self._metrics = metrics
-        self._tell = tell
+        self._error_page = error_page
         self._this_machine_only = this_machine_only
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the middleware from outside to inside: request, host guard if needed, errors, router."""
         told = ExceptionMiddleware(self.router, self.exception_handlers)
         guarded = ThisMachineOnly(told) if self._this_machine_only else told
-        return RequestMiddleware(guarded, self._metrics, self._tell)
+        return RequestMiddleware(guarded, self._metrics, self._error_page)

@@ -204,7 +204,7 @@ class ApprovalRoutes:
         return await self._answer(decision(**_command(request, caller), ballot=ballot))
 
     async def _answer(self, command: ApprovalCommand, *, status: int = 200) -> Response:
-        committed = await self._service.ordered(command)
+        committed = await self._service.execute(command)
         return stored_json(
             await document_after(self._service.store, self._approvals, command.approval_id, committed),
             status=status,

@@ -116,7 +116,7 @@ class BackfillRoutes:
             by=caller.actor,
             reason=body.reason,
         )
-        return await self._answer(await self._service.ordered(command), backfill_id)
+        return await self._answer(await self._service.execute(command), backfill_id)
 
     async def _found(
         self, request: Request, caller: Caller, *, as_of: datetime | int | None = None

@@ -19,7 +19,7 @@ from interfaces.rest.errors import ApiError
 from interfaces.rest.idempotency import id_to_make, idempotency_key
 from interfaces.rest.identity import Caller, Operators
 from interfaces.rest.models import BulkFilter, BulkRequest
-from interfaces.rest.outcomes import not_done, tried
+from interfaces.rest.outcomes import not_carried_out, try_all
 from interfaces.rest.requests import caused_by, names_no_correlation, read_body
 from interfaces.rest.service import Service
 from interfaces.rest.workflows import PREFIX
@@ -62,7 +62,7 @@ class BulkRoutes:
         order = self._try_out if body.dry_run else self._give
         may_do_all = self._operators.has(caller)
         alone = names_no_correlation(request)
-        outcomes = await tried(order, [_command(each, body, meta, may_do_all, alone) for each in found])
+        outcomes = await try_all(order, [_command(each, body, meta, may_do_all, alone) for each in found])
         position = await self._service.head(caller)
         told = [_told(*each) for each in zip(found, outcomes, strict=True)]
         return json_response(
@@ -89,7 +89,7 @@ class BulkRoutes:
 def _told(workflow_id: str, outcome: str | ApiError) -> Mapping[str, Any]:
     if not isinstance(outcome, ApiError):
         return {"workflowId": workflow_id, "outcome": outcome}
-    return {"workflowId": workflow_id, **not_done(outcome)}
+    return {"workflowId": workflow_id, **not_carried_out(outcome)}
 
 
 def _command(

@@ -30,18 +30,20 @@ class DefinitionNames:
         self._container = container
         self._shipped = shipped
 
-    def told_by(self, endpoint: Endpoint) -> Endpoint:
+    def suggesting(self, endpoint: Endpoint) -> Endpoint:
         """Return an endpoint of a definition's path that adds suggestions to ``DefinitionNotFound``."""
 
-        async def telling(request: Request, caller: Caller) -> Response:
+        async def with_suggestion(request: Request, caller: Caller) -> Response:
             try:
                 return await endpoint(request, caller)
             except DefinitionNotFound as unknown:
-                raise await self.instead(unknown, caller, request.path_params["name"]) from None
+                raise await self.with_suggestions(unknown, caller, request.path_params["name"]) from None
 
-        return telling
+        return with_suggestion
 
-    async def instead(self, unknown: DefinitionNotFound, caller: Caller, name: str) -> DefinitionNotFound:
+    async def with_suggestions(
+        self, unknown: DefinitionNotFound, caller: Caller, name: str
+    ) -> DefinitionNotFound:
         """Return the refusal with the most similar names, or unchanged if the name exists and only its
         version does not, or if the documents are unavailable."""
         with suppress(Failure):

@@ -33,7 +33,6 @@ from interfaces.rest.identity import Caller, Publishers
 from interfaces.rest.media_types import media_type, require_readable
 from interfaces.rest.models import NoQuery, Paging, WhichVersion
 from interfaces.rest.requests import (
-    beside,
     caused_by,
     expected_version,
     head_faults,
@@ -41,6 +40,7 @@ from interfaces.rest.requests import (
     raw_body,
     read_head,
     read_query,
+    with_faults,
 )
 from interfaces.rest.service import Service, command_headers
 from projections.definitions import Definitions, shipped_document, version_document
@@ -76,16 +76,16 @@ class DefinitionRoutes:
 
     def routes(self) -> list[Route]:
         """Return all routes."""
-        route, telling = self._service.route, self._names.told_by
+        route, suggesting = self._service.route, self._names.suggesting
         return [
             route(PREFIX, self.list, "GET"),
             route(PREFIX, self.create, "POST"),
             route(f"{PREFIX}/validate", self.validate, "POST"),
-            route(f"{PREFIX}/{{name}}", telling(self.get), "GET"),
+            route(f"{PREFIX}/{{name}}", suggesting(self.get), "GET"),
             route(f"{PREFIX}/{{name}}", self.put, "PUT", versioned=True),
-            route(f"{PREFIX}/{{name}}", telling(self.retire), "DELETE", versioned=True),
-            route(f"{PREFIX}/{{name}}/graph", telling(self.graph), "GET"),
-            route(f"{PREFIX}/{{name}}/events", telling(self.events), "GET", reads=[]),
+            route(f"{PREFIX}/{{name}}", suggesting(self.retire), "DELETE", versioned=True),
+            route(f"{PREFIX}/{{name}}/graph", suggesting(self.graph), "GET"),
+            route(f"{PREFIX}/{{name}}/events", suggesting(self.events), "GET", reads=[]),
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:
@@ -190,7 +190,7 @@ class DefinitionRoutes:
         except BadDocument as bad:
             found += [Fault(field or "body", message) for field, message in bad.faults]
         except ApiError as error:
-            raise beside(found, error) from None
+            raise with_faults(found, error) from None
         if found:
             raise Invalid(found)
         return definition

@@ -36,7 +36,7 @@ STATUS_OF: Mapping[type[Refusal | TooMuchAtOnce], int] = {
 
 RETRY_AFTER_SECONDS = 5
 
-Teller = Callable[[Request, int, str, Mapping[str, str] | None], Response | None]
+ErrorPage = Callable[[Request, int, str, Mapping[str, str] | None], Response | None]
 """Returns an error (status, message, headers) as a page for a person, or None if a program asks."""
 
 
@@ -121,7 +121,7 @@ def refused(refusal: Refusal | TooMuchAtOnce) -> ApiError:
     return ApiError(status_of(refusal), refusal.code, refusal.message, details=refusal.details)
 
 
-def broken() -> ApiError:
+def internal_error() -> ApiError:
     """Return a 500. Only the log has the details."""
     return ApiError(500, "INTERNAL_ERROR", "an internal error occurred")
 
@@ -136,7 +136,7 @@ def refusal_of(error: Exception) -> ApiError:
         case Failure():
             return unavailable(error)
     log.error("request_failed", exc_info=error)
-    return broken()
+    return internal_error()
 
 
 def error_response(
@@ -149,8 +149,8 @@ def error_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return an error in the contract's one shape, or as a page if a person asks."""
-    tell: Teller | None = getattr(request.state, "tell", None)
-    if tell is not None and (page := tell(request, status, message, headers)) is not None:
+    error_page: ErrorPage | None = getattr(request.state, "error_page", None)
+    if error_page is not None and (page := error_page(request, status, message, headers)) is not None:
         return page
     error: dict[str, Any] = {"code": code, "message": message}
     if details is not None:

@@ -24,7 +24,7 @@ from interfaces.rest.errors import ApiError
 from interfaces.rest.folded import document_after
 from interfaces.rest.idempotency import id_to_make, idempotency_key
 from interfaces.rest.identity import Caller
-from interfaces.rest.outcomes import not_done, tried
+from interfaces.rest.outcomes import not_carried_out, try_all
 from interfaces.rest.requests import caused_by, names_no_correlation, read_body, read_query
 from interfaces.rest.service import Service, command_headers
 from projections.approvals import Approvals
@@ -108,7 +108,7 @@ class InboxRoutes:
             positions.append(position)
             return told
 
-        outcomes = await tried(decide, enumerate(body.decisions))
+        outcomes = await try_all(decide, enumerate(body.decisions))
         position = await self._service.head(caller) or max(positions, key=number_of)
         told = [_told(*each) for each in zip(body.decisions, outcomes, strict=True)]
         return json_response({"outcomes": told}, headers={"X-Position": position})
@@ -166,4 +166,4 @@ class InboxRoutes:
 def _told(decision: OneDecision, outcome: Mapping[str, Any] | ApiError) -> Mapping[str, Any]:
     if not isinstance(outcome, ApiError):
         return outcome
-    return {"approvalId": decision.approval_id, "status": outcome.status, **not_done(outcome)}
+    return {"approvalId": decision.approval_id, "status": outcome.status, **not_carried_out(outcome)}

@@ -17,7 +17,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 from domain.values import is_uuid
 from interfaces.ids import new_id
 from interfaces.rest.cut_off import cut_off
-from interfaces.rest.errors import Teller, broken, on_api_error, stopping
+from interfaces.rest.errors import ErrorPage, internal_error, on_api_error, stopping
 from interfaces.rest.metrics import Metrics
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -36,10 +36,10 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class RequestMiddleware:
     """Wraps the whole application."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, tell: Teller | None = None) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, error_page: ErrorPage | None = None) -> None:
         self._app = app
         self._metrics = metrics
-        self._tell = tell
+        self._error_page = error_page
         self._log = structlog.get_logger(__name__).bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +55,7 @@ class RequestMiddleware:
         state["request_id"] = request_id
         state["correlation_id"] = correlation_id
         state["names_correlation"] = named is not None
-        state["tell"] = self._tell
+        state["error_page"] = self._error_page
         status = 0
 
         async def send_marked(message: Message) -> None:
@@ -84,7 +84,7 @@ class RequestMiddleware:
             self._log.exception("request_failed", method=scope["method"], path=scope["path"])
             if status:
                 raise
-            response = await on_api_error(Request(scope), broken())
+            response = await on_api_error(Request(scope), internal_error())
             await response(scope, receive, send_marked)
         finally:
             seconds = time.perf_counter() - began

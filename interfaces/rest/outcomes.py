@@ -7,14 +7,14 @@ from application.side_by_side import outcomes_of
 from interfaces.rest.errors import ApiError, refusal_of
 
 Thing = TypeVar("Thing")
-Told = TypeVar("Told")
+Result = TypeVar("Result")
 
 _AT_ONCE = 16
 
 
-async def tried(
-    order: Callable[[Thing], Awaitable[Told]], things: Iterable[Thing]
-) -> Sequence[Told | ApiError]:
+async def try_all(
+    order: Callable[[Thing], Awaitable[Result]], things: Iterable[Thing]
+) -> Sequence[Result | ApiError]:
     """Run ``order`` for each thing. Return the results in the same order; an error becomes the response that
     it would have had by itself.
 
@@ -25,7 +25,7 @@ async def tried(
     return [refusal_of(outcome) if isinstance(outcome, Exception) else outcome for outcome in outcomes]
 
 
-def not_done(refusal: ApiError) -> Mapping[str, Any]:
+def not_carried_out(refusal: ApiError) -> Mapping[str, Any]:
     """Return the outcome of a command that was not carried out: ``refused`` or ``failed``, and the error."""
     error = {"code": refusal.code, "message": refusal.message}
     if refusal.details is not None:

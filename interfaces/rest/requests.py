@@ -48,7 +48,7 @@ async def read_body(request: Request, model: type[M], *, optional: bool = False)
         request.state.body = {}
         body = await _read_as(model, request, raw) if raw else _nothing_as(model, optional=optional)
     except ApiError as error:
-        raise beside(found, error) from None
+        raise with_faults(found, error) from None
     if found:
         raise Invalid(found)
     return body
@@ -136,7 +136,7 @@ def head_faults(request: Request, model: type[Query]) -> list[Fault]:
     return found
 
 
-def beside(found: Sequence[Fault], refusal: ApiError) -> ApiError:
+def with_faults(found: Sequence[Fault], refusal: ApiError) -> ApiError:
     """Return the refusal of a body together with the faults that were ``found`` before. If the body has the
     wrong media type, only those faults are returned."""
     if isinstance(refusal, Invalid):

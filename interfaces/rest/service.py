@@ -74,7 +74,7 @@ class Service:
         self.dispatch = dispatch
         self.store = store
         self.documents = documents
-        self._door = _Door(authenticate, max_requests)
+        self._admission = _Admission(authenticate, max_requests)
         self._freshness = freshness
 
     def route(
@@ -102,9 +102,11 @@ class Service:
             if made_by is not None:
                 made = partial(self._freshness.look_until_made, policy=made_by)
         heeds_if_match = versioned or method == "GET"
-        return Route(path, _Answering(self._door, endpoint, fresh, made, heeds_if_match), methods=[method])
+        return Route(
+            path, _Answering(self._admission, endpoint, fresh, made, heeds_if_match), methods=[method]
+        )
 
-    async def ordered(self, command: Command) -> Committed:
+    async def execute(self, command: Command) -> Committed:
         """Dispatch a command about an existing resource, and return the result. If the request has no
         correlation ID, its log line gets that of the resource.
 
@@ -117,13 +119,13 @@ class Service:
         return committed
 
     @contextmanager
-    def outside(self, tenant: str) -> Iterator[None]:
+    def not_counted(self, tenant: str) -> Iterator[None]:
         """Do not count a request among those that are answered while it waits for something to happen.
 
         Raises:
             ApiError: 503, too many requests wait already, in all or of this tenant.
         """
-        with self._door.outside(tenant):
+        with self._admission.not_counted(tenant):
             yield
 
     async def head(self, caller: Caller) -> str | None:
@@ -276,7 +278,7 @@ class Service:
         return stored_json(list_body("events", map(audit_event, events), total, following))
 
 
-class _Door:
+class _Admission:
     """Admits requests: authenticates their callers, and limits how many are answered at once to
     ``places``."""
 
@@ -288,7 +290,7 @@ class _Door:
         self._waiting = WaitingPlaces(WAITING_TO_A_PLACE * places)
 
     @contextmanager
-    def outside(self, tenant: str) -> Iterator[None]:
+    def not_counted(self, tenant: str) -> Iterator[None]:
         """Give the request's place back meanwhile. Afterwards it continues at once, even if that exceeds the
         limit."""
         with self._waiting.taken(tenant):
@@ -305,13 +307,13 @@ class _Answering:
 
     def __init__(
         self,
-        door: _Door,
+        admission: _Admission,
         endpoint: Endpoint,
         fresh: Callable[[Request, str], Awaitable[None]] | None,
         made: Callable[..., Awaitable[Response | None]] | None,
         heeds_if_match: bool,
     ) -> None:
-        self._door = door
+        self._admission = admission
         self._endpoint = endpoint
         self._fresh = fresh
         self._made = made
@@ -319,8 +321,8 @@ class _Answering:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        caller = self._door.authenticate(Headers(scope=scope))
-        request = Request(scope, ArrivingBody(receive, self._door.arriving, caller.tenant), send)
+        caller = self._admission.authenticate(Headers(scope=scope))
+        request = Request(scope, ArrivingBody(receive, self._admission.arriving, caller.tenant), send)
         request.state.tenant = caller.tenant
         if may_be_forged(request):
             raise ApiError(403, "CROSS_SITE", "a page of another site may not send this command")
@@ -349,11 +351,11 @@ class _Answering:
             raise
 
     async def _answer(self, request: Request, caller: Caller) -> Response:
-        if self._door.places <= 0:
+        if self._admission.places <= 0:
             raise overloaded()
-        self._door.places -= 1
+        self._admission.places -= 1
         before = bind_contextvars(tenant_id=caller.tenant)
-        body = request.state.decoded = DecodedBody(self._door.decoding)
+        body = request.state.decoded = DecodedBody(self._admission.decoding)
         try:
             return await self._endpoint(request, caller)
         except Exception as error:
@@ -363,7 +365,7 @@ class _Answering:
             body.leave()
             request.state.body = None
             reset_contextvars(**before)
-            self._door.places += 1
+            self._admission.places += 1
 
 
 def _is_missing(error: NotFound | ApiError) -> bool:

@@ -170,13 +170,13 @@ class TaskRoutes:
             watching = asyncio.create_task(_leave_when_gone(request, ear))
             try:
                 return await self._claims.claim_or_wait(
-                    wanted, ear, seconds, partial(self._service.outside, wanted.meta.tenant)
+                    wanted, ear, seconds, partial(self._service.not_counted, wanted.meta.tenant)
                 )
             finally:
                 watching.cancel()
 
     async def _answer(self, command: TaskCommand) -> Response:
-        committed = await self._service.ordered(command)
+        committed = await self._service.execute(command)
         return stored_json(
             await self._document(command.task_id, committed),
             headers=command_headers(committed.version, committed.position),

@@ -47,7 +47,7 @@ class ThisMachineOnly:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        request.state.tell = None
+        request.state.error_page = None
         response = await on_api_error(request, _misdirected())
         await response(scope, receive, send)
 

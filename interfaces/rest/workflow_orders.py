@@ -59,7 +59,7 @@ class WorkflowOrderRoutes:
             if not is_uuid(workflow_id):
                 raise missing_workflow(workflow_id)
             command = await order(request, caller, workflow_id.lower())
-            committed = await self._service.ordered(command)
+            committed = await self._service.execute(command)
             return stored_json(
                 await document_after(self._service.store, self._workflows, workflow_id.lower(), committed),
                 headers=command_headers(committed.version, committed.position),

@@ -100,7 +100,7 @@ class WorkflowRoutes:
         try:
             committed = await self._service.dispatch(command)
         except DefinitionNotFound as unknown:
-            raise await self._definitions.instead(unknown, caller, body.definition) from None
+            raise await self._definitions.with_suggestions(unknown, caller, body.definition) from None
         headers = command_headers(committed.version, committed.position)
         headers["Location"] = f"{PREFIX}/{workflow_id}"
         return stored_json(await self._document(workflow_id, committed), status=202, headers=headers)
@@ -157,7 +157,7 @@ class WorkflowRoutes:
         workflow_id = request.path_params["workflowId"].lower()
         if not is_uuid(workflow_id):
             raise missing_workflow(workflow_id)
-        committed = await self._service.ordered(
+        committed = await self._service.execute(
             RetryWorkflow(
                 **order_in(request, caller),
                 workflow_id=workflow_id,
