@@ -1,1 +1,1 @@
-"""The driving side: REST, messages, cron and the command line."""
+"""The driving adapters: REST, messages, cron and the command line."""

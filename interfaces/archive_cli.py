@@ -10,7 +10,7 @@ from interfaces.tenant_option import tenant_option
 
 
 class ArchiveActions(Protocol):
-    """What can be asked for about archives."""
+    """The actions on archives."""
 
     def archive(
         self,
@@ -23,18 +23,18 @@ class ArchiveActions(Protocol):
         dry_run: bool,
         public_keys: tuple[Path, ...],
     ) -> None:
-        """Move what has ended to files."""
+        """Move the events of what has ended to files."""
         ...
 
     def restore(self, config: Path | None, files: tuple[Path, ...], public_keys: tuple[Path, ...]) -> None:
-        """Put the events of files back."""
+        """Put the events of files back in the log."""
         ...
 
 
 def archive_commands(
     actions: ArchiveActions, config_option: Option, carry_out: CarryOut
 ) -> list[click.Command]:
-    """The commands, over what carries them out."""
+    """Return the commands for these actions."""
     file = click.Path(path_type=Path, dir_okay=False)
 
     @click.command()

@@ -10,7 +10,7 @@ from interfaces.tenant_option import tenant_option
 
 
 class AuditActions(Protocol):
-    """What can be asked for about the audit trail."""
+    """The actions on the audit trail."""
 
     def verify(
         self,
@@ -21,7 +21,7 @@ class AuditActions(Protocol):
         anchors: tuple[Path, ...],
         as_json: bool,
     ) -> bool:
-        """Check an export, or the live store. Returns whether all of it is sound."""
+        """Check an export, or the live store. Return whether everything is sound."""
         ...
 
     def export(self, config: Path | None, *, tenant: str, out: Path | None, filters: dict[str, str]) -> None:
@@ -38,7 +38,7 @@ class AuditActions(Protocol):
 
 
 def audit_commands(actions: AuditActions, config_option: Option, carry_out: CarryOut) -> click.Group:
-    """The commands, over what carries them out."""
+    """Return the commands for these actions."""
     file = click.Path(path_type=Path, dir_okay=False)
     json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -12,10 +12,10 @@ from interfaces.tenant_option import tenant_option
 
 
 class Actions(Protocol):
-    """What the command line can ask for. Each may raise :class:`~interfaces.outcome.Refused`."""
+    """The actions of the commands. Each may raise :class:`~interfaces.outcome.Refused`."""
 
     def serve(self, config: Path | None, roles: str | None) -> None:
-        """Run the service, in these roles alone if some are named."""
+        """Run the service, with only these roles if some are named."""
         ...
 
     def show_config(self, config: Path | None) -> None:
@@ -23,11 +23,11 @@ class Actions(Protocol):
         ...
 
     def migrate(self, config: Path | None) -> None:
-        """Make or upgrade the event store's tables."""
+        """Create or upgrade the event store's tables."""
         ...
 
     def copy_log(self, config: Path | None, *, source: str | None, target: str | None) -> None:
-        """Copy an event log with all that belongs to it from one store to another."""
+        """Copy an event log, and everything that belongs to it, from one store to another."""
         ...
 
     def backup(self, config: Path | None, folder: Path) -> None:
@@ -39,7 +39,7 @@ class Actions(Protocol):
         ...
 
     def compare(self, config: Path | None, projections: tuple[str, ...]) -> bool:
-        """Hold documents against the log alone; whether none differs."""
+        """Compare documents with the log. Return whether none differs."""
         ...
 
     def adopt(self, config: Path | None, *, dry_run: bool) -> None:
@@ -47,7 +47,7 @@ class Actions(Protocol):
         ...
 
     def projections(self, config: Path | None, *, as_json: bool) -> None:
-        """Tell how the projections fare."""
+        """Print the state of the projections."""
         ...
 
     def neighbours(self, config: Path | None) -> None:
@@ -55,7 +55,7 @@ class Actions(Protocol):
         ...
 
     def demo(self, config: Path | None, *, stop_after: bool) -> None:
-        """Run the service with simulated neighbours, and show it at work."""
+        """Run the service with simulated neighbours, and show what it does."""
         ...
 
     def erase(
@@ -69,7 +69,7 @@ class Actions(Protocol):
         again: bool,
         lost: bool,
     ) -> None:
-        """Destroy the key that somebody's personal fields are sealed under."""
+        """Destroy the key that seals somebody's personal fields."""
         ...
 
     def rotate_keys(self, config: Path | None) -> None:
@@ -78,17 +78,18 @@ class Actions(Protocol):
 
     @property
     def audit(self) -> AuditActions:
-        """Those about the audit trail."""
+        """The actions on the audit trail."""
         ...
 
     @property
     def archives(self) -> ArchiveActions:
-        """Those about archives."""
+        """The actions on archives."""
         ...
 
 
 def command_line(actions: Actions, version: str, *, with_traceback: bool = False) -> click.Group:
-    """The commands, over what carries them out; ``with_traceback`` of what nobody foresaw."""
+    """Return the command line for some actions. ``with_traceback`` prints the tracebacks of unexpected
+    errors."""
     carry_out = carrying_out(with_traceback=with_traceback)
     config_option = click.option(
         "--config",

@@ -1,6 +1,5 @@
-"""The kinds of values that a request may hold, each with its bounds.
-
-Each is exactly the schema of its name in ``openapi.yaml``: what the one takes, the other takes.
+"""The types of values in requests, with their bounds. Each accepts exactly what the schema with its name in
+``openapi.yaml`` accepts.
 """
 
 import re
@@ -31,10 +30,10 @@ from domain.values import LONGEST_ID, MAX_NUMBER, canonical_id, in_utc, is_amoun
 MAX_VERSION = 2**31 - 1
 MAX_BACKFILL_DAYS = 36_500
 MAX_EXACT_INTEGER = 2**53 - 1
-"""Beyond this, JSON readers disagree on which number was meant."""
+"""The largest integer that all JSON readers read as the same number."""
 
 _MOST_JSON_FAULTS = 1_001
-"""So many are looked for in a value: of more than a thousand it is only told that there are so many."""
+"""How many faults of a value are searched for. If there are more than a thousand, only that is reported."""
 
 _NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]+$"
 _NO_NUL = r"^[^\x00]*$"
@@ -51,7 +50,7 @@ T = TypeVar("T")
 
 
 class _NotNull:
-    """Marks a member that is left out when there is nothing to say: ``null`` is refused."""
+    """Marks an optional member, for which ``null`` is refused."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(_refuse_null, handler(source))
@@ -84,8 +83,8 @@ def _instant(value: object) -> datetime:
 
 
 def _moment(value: object, otherwise: str = "") -> datetime:
-    """The moment in UTC; where UTC's calendar ends, its first or last moment. ``otherwise`` tells what else
-    the value might have been."""
+    """Return a time in UTC; outside of UTC's calendar, its first or last moment. ``otherwise`` is added to
+    the message, for other accepted forms."""
     if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
         if isinstance(value, str) and _PLUS_LOST.fullmatch(value):
             otherwise += "; a + in a URL's query stands for a space: write it as %2B"
@@ -99,7 +98,7 @@ def _moment(value: object, otherwise: str = "") -> datetime:
 
 
 class EndOfRange(NamedTuple):
-    """A moment in whole milliseconds, and how it was given: a date is its midnight in UTC."""
+    """A time in whole milliseconds, and the form in which it was given. A date means its midnight in UTC."""
 
     moment: datetime
     form: Form
@@ -116,47 +115,47 @@ def _date_or_moment(value: object) -> EndOfRange:
 
 
 def _queue(name: str) -> str:
-    """A name that a definition's tasks can have: of another a worker would wait for work for ever."""
+    """Check the name of a queue. With a name that no definition can have, a worker would wait forever."""
     if len(name) > LONGEST_QUEUE or not re.fullmatch(QUEUE, name, re.ASCII):
         raise PydanticCustomError("queue", "Input should be {words}", {"words": A_QUEUE_IS})
     return name
 
 
 def _flag(value: object) -> object:
-    """What a query string spells ``true`` or ``false``."""
+    """Return the boolean in a query string, ``true`` or ``false``."""
     if value in ("true", "false"):
         return value == "true"
     raise PydanticCustomError("flag", "Input should be true or false")
 
 
 def _moment_or_version(value: object) -> object:
-    """A version in digits, or a moment."""
+    """Return a version, given in digits, or a time."""
     if isinstance(value, str) and re.fullmatch(_VERSION, value, re.ASCII):
         return int(value)
     return _moment(value, ", or a version (1 or more)")
 
 
 def _moment_or_position(value: object) -> datetime | str:
-    """A position of the log as an opaque text, or a moment."""
+    """Return a position of the log as a text, or a time."""
     if isinstance(value, str) and re.fullmatch(_POSITION, value, re.ASCII):
         return value
     return _moment(value, ", or a position of the log (as in X-Position)")
 
 
 def as_integer(value: object) -> object:
-    """JSON has but one kind of number: ``1.0`` is the integer 1."""
+    """Return a float without a fraction as an integer, because JSON has only one type of numbers."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _whole_number(value: object) -> object:
-    """The number that a query string spells in plain digits."""
+    """Return the number in a query string, given in digits."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
         return int(value)
     raise PydanticCustomError("whole_number", "Input should be a whole number in digits")
 
 
 def _json_value(value: T) -> T:
-    """Refuse what a store would choke on or another JSON reader would change, each with its place."""
+    """Refuse values that a store does not accept or that other JSON readers change, each with its place."""
     if _is_plain(value):
         return value
     found = islice(_json_faults(value), _MOST_JSON_FAULTS)
@@ -167,7 +166,7 @@ def _json_value(value: T) -> T:
 
 
 def _json_faults(value: object) -> Iterator[tuple[tuple[str | int, ...], PydanticCustomError]]:
-    """What is to be refused, in the order in which it was sent, and where it is within the value."""
+    """Yield what is refused with its place within the value, in the order in which it was sent."""
     pending: list[tuple[tuple[str | int, ...], Any]] = [((), value)]
     while pending:
         place, each = pending.pop()
@@ -188,7 +187,7 @@ def _json_faults(value: object) -> Iterator[tuple[tuple[str | int, ...], Pydanti
 
 
 def _is_plain(value: object) -> bool:
-    """Whether there is nothing to refuse: where it is would take ten times as long to keep in mind."""
+    """Return whether nothing is refused. This does not track places, which would take ten times as long."""
     pending: list[Any] = [value]
     while pending:
         match each := pending.pop():
@@ -211,7 +210,7 @@ def _is_plain(value: object) -> bool:
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=_NO_CONTROL_CHARACTERS)]
 OwnId = Annotated[Id, AfterValidator(canonical_id)]
-"""The id of a thing of ours, in either case, or a name that stands in its place."""
+"""The ID of a resource of the service, in upper or lower case, or a name instead of an ID."""
 DefinitionName = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=_NO_CONTROL_CHARACTERS)
 ]

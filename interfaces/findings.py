@@ -1,4 +1,4 @@
-"""pydantic's findings, in the words of who sends JSON and knows nothing of Python."""
+"""pydantic's findings in the terms of JSON, for users who do not know Python."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args, get_origin
@@ -17,18 +17,18 @@ _TYPES = {
 }
 _SIZED = {"List ": "Array ", "Dictionary ": "Object "}
 _KEY = "[key]"
-"""Stands for the name of a member, where that is at fault."""
+"""The part of a place that means the name of a member instead of its value."""
 
 
 class Finding(NamedTuple):
-    """One fault, and where it is: names and positions, from the outermost on."""
+    """A fault and its place: names and positions from the outermost on."""
 
     place: Place
     message: str
 
 
 def findings(error: ValidationError, model: type[BaseModel]) -> Iterator[Finding]:
-    """All that was found wrong with what should be a ``model``, without repeating what was sent."""
+    """Yield all faults of input for a ``model``, without the input's values."""
     for each in error.errors(include_url=False, include_context=False, include_input=False):
         place = tuple(part for part in each["loc"] if part != _KEY)
         yield Finding(place, _worded(each["type"], each["msg"]) + _meant(each["type"], place, model))
@@ -63,7 +63,7 @@ def _models_at(model: type[BaseModel], place: Place) -> list[type[BaseModel]]:
 
 
 def _inside(kind: Any, part: str | int) -> Iterator[Any]:
-    """The types that a member or an element of a type may have."""
+    """Yield the possible types of a member or an element of a type."""
     for each in _alternatives(kind):
         if _is_model(each):
             yield from (
@@ -74,7 +74,7 @@ def _inside(kind: Any, part: str | int) -> Iterator[Any]:
 
 
 def _alternatives(kind: Any) -> Iterator[Any]:
-    """A type itself, or those that a union or an annotated type is made of."""
+    """Yield a type, or the parts of a union or an annotated type."""
     if get_origin(kind) in (None, list, dict):
         yield kind
     else:

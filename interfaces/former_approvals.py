@@ -1,5 +1,5 @@
-"""Approvals in the documents of the platform's former service (wire contract, section 3), and the command
-that makes one ours: what ``hitl.approval.requested`` stands for, under the id that people know it by.
+"""Approvals in the documents of the platform's previous service (wire contract, section 3), and the command
+that requests one here under the same ID, as ``hitl.approval.requested`` does.
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from interfaces.messaging.envelope import Unreadable, faults
 from interfaces.messaging.messages import AskedOfPeople, Moment
 
 ACTOR = "system:adopt"
-"""Who has asked for such an approval, as far as the trail can tell."""
+"""The actor of these requests in the audit trail."""
 
 PENDING = "pending"
 
 
 def _own_id(value: str) -> str:
-    """Routes find a thing by a UUID in lower case alone, whatever case they are asked in."""
+    """Check that an ID is a UUID in lower case, because routes only find these."""
     if not is_uuid(value) or canonical_id(value) != value:
         raise PydanticCustomError("uuid", "Input should be a UUID in lower case")
     return value
@@ -31,7 +31,7 @@ _OwnId = Annotated[str, AfterValidator(_own_id)]
 
 
 class FormerApproval(AskedOfPeople):
-    """One that is pending. What the contract says that each has is not made up where it is missing."""
+    """A pending approval. All members that the contract requires must exist."""
 
     id: _OwnId
     tenant_id: _OwnId
@@ -39,7 +39,7 @@ class FormerApproval(AskedOfPeople):
     requested_at: Moment
 
     def command(self) -> RequestApproval:
-        """Ask for it here; what comes again asks for nothing new."""
+        """Return the command that requests the approval here. A repeated one has no effect."""
         command_id = derived_id("adopt", self.tenant_id, self.id)
         correlation = self.correlation_id
         meta = Metadata(
@@ -55,16 +55,16 @@ _KNOWN = {field.alias for field in FormerApproval.model_fields.values()}
 
 
 def status_of(document: Mapping[str, Any]) -> str | None:
-    """What has become of it, where its document says so."""
+    """Return the approval's state, if its document has one."""
     status = document.get("status")
     return status if is_id(status) else None
 
 
 def former_approval(document: Mapping[str, Any]) -> FormerApproval:
-    """A pending one.
+    """Return a pending approval.
 
     Raises:
-        Unreadable: the document does not hold what the contract says.
+        Unreadable: the document does not have the form of the contract.
     """
     try:
         return FormerApproval.model_validate(document)
@@ -73,5 +73,5 @@ def former_approval(document: Mapping[str, Any]) -> FormerApproval:
 
 
 def not_kept(document: Mapping[str, Any]) -> set[str]:
-    """The members that the contract does not name: they are in no approval of ours."""
+    """Return the members that the contract does not name, which are not taken over."""
     return set(document) - _KNOWN

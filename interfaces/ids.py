@@ -1,4 +1,4 @@
-"""New ids: random UUIDs, made where a request or a message comes in."""
+"""New IDs for requests and messages: random UUIDs."""
 
 import os
 
@@ -9,10 +9,10 @@ _pool = memoryview(b"")
 
 
 def new_id() -> str:
-    """A UUIDv4 from the system's randomness, of which a page is asked for at a time.
+    """Return a UUIDv4. Call this only in the event loop's thread.
 
-    ``uuid4()`` asks for each id, and gives the interpreter's lock away for it: with a store's thread at work
-    that takes as long as all the rest of a short request. To be called on the event loop's thread alone.
+    Random bytes are read from the system a page at a time. ``uuid4()`` reads them for each ID and releases
+    the interpreter's lock: if a store's thread is running, that takes as long as the rest of a short request.
     """
     global _pool
     if not _pool:

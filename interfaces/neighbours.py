@@ -1,7 +1,7 @@
-"""SIMULATION. Stand-ins for the neighbouring services, for the demo and for playing by hand.
+"""SIMULATION. Stand-ins for the neighbouring services, for the demo and for trying things out.
 
-They answer what the service asks in the words of the wire contract, with made-up figures. Nothing
-here is used by the service itself.
+They answer the service's requests as the wire contract says, with invented figures. The service itself does
+not use them.
 """
 
 import random
@@ -17,7 +17,7 @@ from domain.values import timestamp
 SIMULATED = "simulated-neighbours"
 
 Reply = tuple[str, bytes]
-"""A type and a body."""
+"""A message's type and body."""
 
 RISKS = ("no decision maker", "stalled in stage", "competitor named", "close date moved twice")
 ADVICE = ("book the economic buyer", "send the business case", "agree a mutual close plan")
@@ -29,11 +29,11 @@ REQUESTS = (
     "workflow.recommendation.requested",
     "workflow.job.trigger",
 )
-"""What the stand-ins listen to."""
+"""The types of messages that the stand-ins receive."""
 
 
 def reply_to(body: bytes, documented_type: Mapping[str, str] | None = None) -> Reply | None:
-    """What a neighbour answers to one of our messages; nothing, where it asks for nothing.
+    """Return a neighbour's answer to a message of the service, or None if it is not a request.
 
     ``documented_type`` turns an alias on the wire into the documented type.
     """
@@ -50,7 +50,7 @@ def reply_to(body: bytes, documented_type: Mapping[str, str] | None = None) -> R
 def message(
     message_type: str, tenant: str, data: Mapping[str, Any], *, correlation_id: str | None = None
 ) -> bytes:
-    """A message as a neighbour sends it."""
+    """Return a message as a neighbour sends it."""
     body: dict[str, Any] = {
         "id": str(uuid4()),
         "type": message_type,

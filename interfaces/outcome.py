@@ -1,4 +1,4 @@
-"""How a command ends: with an exit code, and one line about what stood in its way."""
+"""The end of a command: its exit code, and one line about an error."""
 
 import logging
 import os
@@ -15,28 +15,30 @@ FAILED = FOUND = 1
 """The exit codes of a command that could not be carried out, and of a check that found something."""
 
 CANNOT_TELL = 2
-"""That of a check that came to no verdict, whatever the reason; click's own for arguments that are none."""
+"""The exit code of a check without a verdict. It is also click's for invalid arguments."""
 
 INTERRUPTED = 130
-"""What a shell gives to Ctrl-C."""
+"""The exit code after Ctrl-C, as shells use it."""
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Refused(Exception):
-    """Why a command cannot be carried out; its text goes to the terminal as it is."""
+    """A command cannot be carried out. Its text is printed as it is."""
 
 
 class CarryOut(Protocol):
-    """What runs a command's action and ends the process accordingly."""
+    """Runs a command's action, and ends the process according to its outcome."""
 
     def __call__(self, action: Callable[[], bool | None], *, failed: int = FAILED) -> None:
-        """A check's action tells whether all is sound. ``failed`` is the code where that cannot be told."""
+        """Run an action. That of a check returns whether everything is sound. ``failed`` is the exit code if
+        it raises."""
         ...
 
 
 def carrying_out(*, with_traceback: bool) -> CarryOut:
-    """Of an exception that nobody foresaw one line is told, and with the traceback where it comes from."""
+    """Return the function that runs actions. It prints an unexpected exception as one line, or with its
+    traceback."""
 
     def carry_out(action: Callable[[], bool | None], *, failed: int = FAILED) -> None:
         try:
@@ -73,7 +75,8 @@ def _say(text: str) -> None:
 
 
 def _empty(stream: TextIO | None) -> None:
-    """What a full disk or a closed pipe does not take is dropped; Python would end with 120 over it."""
+    """Flush a stream. If that fails (a full disk, a closed pipe), drop the rest: otherwise Python would exit
+    with 120."""
     if stream is None:
         return
     try:
@@ -84,13 +87,13 @@ def _empty(stream: TextIO | None) -> None:
 
 
 def _silence() -> None:
-    """What is cleared away after a crash, such as a coroutine that nobody awaits, says nothing itself."""
+    """Suppress warnings and logs, such as those about coroutines that are not awaited because of a crash."""
     warnings.simplefilter("ignore")
     logging.disable()
 
 
 def _what(error: BaseException) -> str:
-    """The error on one line, and the one that it came of."""
+    """Return an error on one line, with its first cause."""
     first: BaseException = error
     while inner := _behind(first):
         first = inner
@@ -98,7 +101,7 @@ def _what(error: BaseException) -> str:
 
 
 def _behind(error: BaseException) -> BaseException | None:
-    """What an error came of; of several at once, the first."""
+    """Return the cause of an error, or the first error of a group."""
     if isinstance(error, BaseExceptionGroup):
         return error.exceptions[0]
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)

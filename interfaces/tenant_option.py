@@ -1,4 +1,4 @@
-"""The option that names a tenant, for every command that has one."""
+"""The option ``--tenant`` of several commands."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def tenant_option(help: str, *, required: bool = False) -> Callable[[F], F]:
-    """``--tenant``, a UUID as everywhere: a shortened one would be a tenant of whom there is nothing."""
+    """Return the option, which takes only a UUID: a shortened one would be a tenant without data."""
 
     def told(_: click.Context, __: click.Parameter, value: UUID | None) -> str | None:
         return None if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Time zones, by the names that people write."""
+"""Checks the names of time zones."""
 
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -6,10 +6,10 @@ from domain.suggestions import did_you_mean
 
 
 def require_time_zone(name: str) -> str:
-    """The name of a zone that there is.
+    """Return the name of a time zone, if it exists.
 
     Raises:
-        ValueError: there is none of that name; with the one that may have been meant.
+        ValueError: it does not exist. The message suggests a similar name.
     """
     try:
         ZoneInfo(name)

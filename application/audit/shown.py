@@ -1,7 +1,8 @@
-"""What an export shows of an event, held against the bytes that are stored of it.
+"""Compares the readable form of an event in an export with its stored bytes.
 
-It is no part of the chain. What can be read again by this release is proved to the last member. In the form
-of another release a member is proved where both forms have it alike; the others are named as not proved.
+The readable form is not part of the chain. If this release has made it, all of its members can be proved. In
+the form of another release, the members that are the same in both forms are proved; the others are named as
+not proved.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +18,10 @@ _OF_THE_RELEASE = {"schemaVersion", "data"}
 
 
 class Reread(msgspec.Struct, frozen=True):
-    """How this release reads a stored event; without ``data`` where it does not know what that is.
+    """The readable form of a stored event in this release, without ``data`` if the event's type is not known.
 
-    ``stored_at`` is the schema version that it was stored at, ``erased`` how many of its sealed values do not
-    open with the keys that were given.
+    ``stored_at`` is the schema version with which it was stored, and ``erased`` the number of sealed values
+    that the given keys do not decrypt.
     """
 
     told: Mapping[str, Any]
@@ -29,18 +30,18 @@ class Reread(msgspec.Struct, frozen=True):
 
 
 Rereads = Callable[[Entry, Sequence[bytes | None]], Reread | None]
-"""Reads a stored event with the keys of its sealed values; none where it is no event that can be read."""
+"""Reads a stored event with the keys of its sealed values. Returns None if it cannot be read."""
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """Whether what is shown is not what is stored, and which members of it are proved by nothing."""
+    """Whether the readable form differs from the stored bytes, and which of its members are not proved."""
 
     differs: bool = False
     unproven: tuple[str, ...] = ()
 
 
 def compared(shown: bytes, reread: Reread | None) -> Compared:
-    """What is shown of an event against how it reads."""
+    """Compare the readable form of an event with that of its stored bytes."""
     if reread is None:
         return Compared(unproven=("event",))
     told = msgspec.json.encode(reread.told)
@@ -59,7 +60,7 @@ def compared(shown: bytes, reread: Reread | None) -> Compared:
 
 
 def place_of(line: Line) -> int | None:
-    """The place in the log that an event is shown at; none where what is shown is no position of it."""
+    """Return the place of an event in the log, or None if the line's position is not one of this event."""
     if not isinstance(line.position, str) or not is_position(line.position):
         return None
     number = number_of(line.position)
@@ -81,12 +82,12 @@ def _of_another_release(members: dict[str, Any], expected: dict[str, Any]) -> Co
 
 
 def _is_version(shown: object, stored_at: int) -> bool:
-    """No release shows an event at an older version than it is stored at."""
+    """Return whether a schema version is possible: no release shows an older one than was stored."""
     return isinstance(shown, int) and not isinstance(shown, bool) and shown >= stored_at
 
 
 def _same(one: object, other: object) -> bool:
-    """In JSON, where 1 is neither 1.0 nor true."""
+    """Return whether two values are the same in JSON: 1 is neither 1.0 nor true."""
     return _bytes(one) == _bytes(other)
 
 

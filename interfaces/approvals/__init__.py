@@ -1,1 +1,1 @@
-"""Approvals as people write them: policies in requests and files, and what a tenant has laid down."""
+"""Approval policies in requests, and the approvals file with the rules of each tenant."""

@@ -1,4 +1,4 @@
-"""How much of a tenant's working time, and when a tenant works, as documents say it."""
+"""Business time in documents: durations of working time, and the calendar of a tenant."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from interfaces.rest.models import ApiModel
 from interfaces.time_zones import require_time_zone
 
 LEAST_WEEKLY_SECONDS = 3600
-"""With less, some days of work would take years."""
+"""The least working time of a week. With less, some days of work would take years."""
 
 _MOST_HOLIDAYS = 1_000
 _DAY_SECONDS = 24 * 3600
@@ -75,7 +75,7 @@ def _day(value: object) -> date:
 
 
 BusinessTime = Annotated[Duration, AfterValidator(_at_most)]
-"""Seconds of working time: a day, ``1d``, is 24 hours of it, and so three days of eight hours."""
+"""Seconds of working time. A day (``1d``) is 24 hours of it, which are three working days of eight hours."""
 
 Day = Annotated[
     list[Annotated[Hours, PlainValidator(_hours)]],
@@ -85,7 +85,7 @@ Day = Annotated[
 
 
 class WeekDocument(ApiModel):
-    """The hours of each weekday, the earliest first."""
+    """The working hours of each weekday, earliest first."""
 
     monday: Day
     tuesday: Day
@@ -102,13 +102,13 @@ class WeekDocument(ApiModel):
         return self
 
     def week(self) -> dict[int, tuple[Hours, ...]]:
-        """By the weekday's number; the fields stand in its order."""
+        """Return the hours by the weekday's number, which is the order of the fields."""
         days = (getattr(self, name) for name in type(self).model_fields)
         return {number: tuple(day) for number, day in enumerate(days) if day}
 
 
 class CalendarDocument(ApiModel):
-    """When a tenant works, by the clock of its zone."""
+    """The working hours and holidays of a tenant, in its time zone."""
 
     zone: Annotated[str, PlainValidator(_time_zone)]
     week: WeekDocument
@@ -117,7 +117,7 @@ class CalendarDocument(ApiModel):
     ]
 
     def calendar(self) -> Calendar:
-        """What it stands for."""
+        """Return the domain's object."""
         return Calendar(zone=self.zone, week=self.week.week(), holidays=frozenset(self.holidays))
 
 

@@ -1,4 +1,4 @@
-"""Faults that rules have found, as pydantic tells its own: each at its place."""
+"""Raises faults of the domain's rules as pydantic's errors, each at its place."""
 
 import re
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ _PART = re.compile(r"\[(?P<position>[0-9]+)\]|(?P<name>[^.\[\]]+)", re.ASCII)
 
 
 def raise_faults(title: str, faults: Iterable[Fault]) -> None:
-    """Refuse what has faults. Within a validator, each becomes one of the whole document's.
+    """Raise faults, if there are any. In a validator, they become faults of the whole document.
 
     Raises:
-        ValidationError: with all of them.
+        ValidationError: with all faults.
     """
     errors = [
         InitErrorDetails(
@@ -30,7 +30,7 @@ def raise_faults(title: str, faults: Iterable[Fault]) -> None:
 
 
 def _place_of(field: str) -> tuple[str | int, ...]:
-    """The parts of a field's path; the other way round than :func:`domain.faults.path_of`."""
+    """Return the parts of a field's path: the inverse of :func:`domain.faults.path_of`."""
     return tuple(
         int(part["position"]) if part["position"] is not None else part["name"]
         for part in _PART.finditer(field)

@@ -1,4 +1,4 @@
-"""The approvals file: what each tenant has laid down about its approvals, in YAML.
+"""Reads the approvals file, which has the approval policies, rules and groups of each tenant, in YAML.
 
 .. code-block:: yaml
 
@@ -17,7 +17,7 @@
         policiesInRequests: named
         groups: {finance: [cy, dee, eve]}
 
-A tenant that is named has what stands under its own name and nothing else: it inherits nothing from ``*``.
+A tenant that is named has only what is under its own name: it inherits nothing from ``*``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,11 +42,11 @@ from interfaces.findings import findings
 from interfaces.rest.models import ApiModel
 
 EVERYONE_ELSE = "*"
-"""The name of every tenant that is not named."""
+"""The name for all tenants that are not named."""
 
 MOST_BYTES = 1024 * 1024
 MOST_MEMBERS = 5_000
-"""Of a group."""
+"""The largest number of members of a group."""
 
 MOST_FAULTS = 500
 _MOST_POLICIES = 200
@@ -55,7 +55,7 @@ _MOST_GROUPS = 1_000
 
 
 class BadApprovals(Exception):
-    """A file that tells nothing that could be kept to. One line for each fault, all of them at once."""
+    """The file is not valid. The text has a line for each fault."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.lines = tuple(f"{field}: {message}" if field else message for field, message in faults)
@@ -63,14 +63,14 @@ class BadApprovals(Exception):
 
 
 class LaidDown(msgspec.Struct, frozen=True):
-    """What a tenant has laid down, and who is in its groups. Its terms lack what the settings say."""
+    """The terms and groups of a tenant in the file. The terms lack the parts that the settings add."""
 
     terms: Terms = Terms()
     groups: Mapping[str, frozenset[str]] = {}
 
     @property
     def empty_groups(self) -> list[str]:
-        """The groups that its policies name and that nobody is in."""
+        """The groups in the policies that have no members."""
         stages = (stage for policy in self.terms.policies.values() for stage in policy.stages)
         named = frozenset(group for stage in stages for group in stage.groups)
         return sorted(group for group in named if not self.groups.get(group))
@@ -80,7 +80,7 @@ NOTHING = LaidDown()
 
 
 class RuleDocument(ApiModel):
-    """Which policy is for which amounts and risks, each from one bound to below the other."""
+    """The policy for a range of amounts and risk scores. Lower bounds are inclusive, upper ones exclusive."""
 
     amount_from: Silent[Number] = None
     amount_below: Silent[Number] = None
@@ -95,12 +95,12 @@ class RuleDocument(ApiModel):
 
     @property
     def fits_everything(self) -> bool:
-        """Whether no rule after it is ever asked."""
+        """Whether the rule has no bounds, so that later rules never apply."""
         bounds = (self.amount_from, self.amount_below, self.risk_from, self.risk_below)
         return all(bound is None for bound in bounds)
 
     def rule(self, policies: Mapping[str, Policy]) -> Rule:
-        """What it stands for."""
+        """Return the domain's object."""
         return Rule(
             policy=policies[self.policy],
             amount_from=self.amount_from,
@@ -133,7 +133,7 @@ def _tenant(name: str) -> str:
 
 
 class TenantDocument(ApiModel):
-    """One tenant's."""
+    """The part of one tenant."""
 
     calendar: Silent[CalendarDocument] = None
     policies: Annotated[
@@ -151,7 +151,7 @@ class TenantDocument(ApiModel):
     ]
 
     def laid_down(self) -> LaidDown:
-        """What it stands for, where the rules name policies that there are."""
+        """Return the domain's objects. The rules must name existing policies."""
         policies = {name: each.policy() for name, each in self.policies.items()}
         terms = Terms(
             policies=policies,
@@ -169,10 +169,10 @@ class ApprovalsDocument(ApiModel):
 
 
 def read_approvals(raw: bytes) -> dict[str, LaidDown]:
-    """What each tenant that a file names has laid down.
+    """Return the terms and groups of each tenant that a file names.
 
     Raises:
-        BadApprovals: with every fault.
+        BadApprovals: the file is not valid.
     """
     if len(raw) > MOST_BYTES:
         raise BadApprovals([Fault("", f"it is longer than {MOST_BYTES} bytes")])
@@ -202,7 +202,8 @@ def _tenants_named_twice(given: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _unknown_policies(given: Mapping[str, Any]) -> Iterator[Fault]:
-    """Looked for in what was given: that something else is at fault must not hide it."""
+    """Yield faults for unknown policies. They are searched in the raw content, so that other faults do not
+    hide them."""
     for name, tenant in _mapping(given.get("tenants")).items():
         known, rules = _mapping(_mapping(tenant).get("policies")), _mapping(tenant).get("rules")
         for number, rule in enumerate(rules if isinstance(rules, list) else ()):

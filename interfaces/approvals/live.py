@@ -1,4 +1,4 @@
-"""The approvals file while the service runs: it may change at any time, and a bad change changes nothing."""
+"""The approvals file while the service is running: changes apply at once, unless the file is not valid."""
 
 import os
 import time
@@ -17,7 +17,7 @@ from interfaces.approvals.file import (
 )
 
 LOOK_SECONDS = 1.0
-"""How often, at most, it is looked whether the file has changed."""
+"""The least time between two checks for changes of the file."""
 
 _MOST_TOLD = 50
 
@@ -29,13 +29,13 @@ log = structlog.get_logger(__name__)
 
 
 class LiveApprovals:
-    """What the file says now, or said when it was last good."""
+    """The content of the file, or its last valid content."""
 
     def __init__(self, path: Path, *, now: Callable[[], float] = time.monotonic) -> None:
         """Read the file.
 
         Raises:
-            BadApprovals: with every fault.
+            BadApprovals: it is not valid.
             OSError: it cannot be read.
         """
         self._path = path
@@ -47,12 +47,12 @@ class LiveApprovals:
         self._wrong: str | None = None
 
     def of(self, tenant: str) -> LaidDown:
-        """What a tenant has laid down."""
+        """Return the terms and groups of a tenant."""
         tenants = self.tenants()
         return tenants.get(tenant, tenants.get(EVERYONE_ELSE, NOTHING))
 
     def tenants(self) -> Mapping[str, LaidDown]:
-        """What each that is named has laid down."""
+        """Return the terms and groups of each tenant that the file names."""
         now = self._now()
         if now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
@@ -60,7 +60,8 @@ class LiveApprovals:
         return self._tenants
 
     def wrong(self) -> str | None:
-        """Why what the file says now is not what holds, if it is so. A start would be refused."""
+        """Return why the present content of the file does not apply, or None if it does. The service would
+        not start with such a file."""
         self.tenants()
         return self._wrong
 
@@ -86,10 +87,8 @@ class LiveApprovals:
 
 
 def _contents(path: Path) -> tuple[bytes, _Version]:
-    """What stands in the file, as far as it may be read, and which version of it that is.
-
-    The version is the older of the two: who writes meanwhile is read again.
-    """
+    """Return the file's content, up to the size limit, and its version. The version is determined first, so
+    that a file that is changed meanwhile is read again."""
     with path.open("rb") as file:
         version = _version(os.fstat(file.fileno()))
         return file.read(MOST_BYTES + 1), version

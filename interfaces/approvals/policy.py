@@ -1,7 +1,7 @@
-"""A policy as a person writes it: who decides, how many must agree, and until when.
+"""The models of an approval policy: who decides, how many must agree, and until when.
 
-The models know shapes and bounds. What makes sense together is for :mod:`domain.approval.policy`, stage by
-stage, so that a fault of one hides none of another.
+The models check shapes and bounds. Rules between members are in :mod:`domain.approval.policy`; they are
+checked for each stage by itself, so that the faults of all stages are found.
 """
 
 from typing import Annotated, Any, Self
@@ -77,34 +77,34 @@ Place = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_
 
 
 class UserApprover(ApiModel):
-    """A person."""
+    """A user who is asked."""
 
     user: Id
 
     def approver(self) -> Approver:
-        """Whom it stands for."""
+        """Return the domain's object."""
         return Approver(user=self.user)
 
 
 class GroupApprover(ApiModel):
-    """So many of a group, or all who are in it."""
+    """A number of members of a group, or all of them."""
 
     group: Id
     count: CountOrAll = 1
 
     def approver(self) -> Approver:
-        """Whom it stands for."""
+        """Return the domain's object."""
         return Approver(group=self.group, count=self.count)
 
 
 class RoleApprover(ApiModel):
-    """So many who bear a role."""
+    """A number of people with a role."""
 
     role: Id
     count: Count = 1
 
     def approver(self) -> Approver:
-        """Whom it stands for."""
+        """Return the domain's object."""
         return Approver(role=self.role, count=self.count)
 
 
@@ -112,7 +112,8 @@ _KINDS: dict[str, type[ApiModel]] = {"user": UserApprover, "group": GroupApprove
 
 
 def _of_its_kind(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
-    """Read as the kind that it names: a union would tell what it lacks to be of each of the others."""
+    """Validate an approver as the kind that it names: a union would also report the faults of the other
+    kinds."""
     named = [kind for kind in _KINDS if kind in value] if isinstance(value, dict) else []
     if len(named) != 1:
         raise PydanticCustomError("approver", "Input should be one of user, group and role, with its name")
@@ -124,18 +125,18 @@ Approvers = Annotated[list[ApproverDocument], Field(min_length=1, max_length=MOS
 
 
 class EscalationDocument(ApiModel):
-    """Whom to ask as well, and after how long."""
+    """Who is asked in addition, and after how long."""
 
     after: BusinessTime
     to: Approvers
 
     def escalation(self) -> Escalation:
-        """What it stands for."""
+        """Return the domain's object."""
         return Escalation(after_seconds=self.after, to=tuple(each.approver() for each in self.to))
 
 
 class StageDocument(ApiModel):
-    """A stage. Reminders and escalations come so much working time after it has opened."""
+    """A stage. The times of reminders and escalations are working time since it has opened."""
 
     name: Id
     approvers: Approvers
@@ -150,7 +151,7 @@ class StageDocument(ApiModel):
         return self
 
     def stage(self) -> Stage:
-        """What it stands for."""
+        """Return the domain's object."""
         return Stage(
             name=self.name,
             approvers=tuple(each.approver() for each in self.approvers),
@@ -162,7 +163,7 @@ class StageDocument(ApiModel):
 
 
 class PolicyDocument(ApiModel):
-    """A policy. It is ``due`` after so much working time, and expires ``grace`` after that."""
+    """A policy. An approval is ``due`` after this working time, and expires ``grace`` after that."""
 
     stages: Annotated[list[StageDocument], Field(min_length=1, max_length=MOST_STAGES)]
     due: Silent[BusinessTime] = None
@@ -176,7 +177,7 @@ class PolicyDocument(ApiModel):
         return self
 
     def policy(self) -> Policy:
-        """What it stands for."""
+        """Return the domain's object."""
         return Policy(
             stages=tuple(each.stage() for each in self.stages),
             due_after_seconds=self.due,
@@ -191,7 +192,7 @@ _name = TypeAdapter[str](PolicyName)
 
 
 def _named_or_described(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
-    """Read as what it is: the faults of a union would stand at places that no document has."""
+    """Validate a name or a policy, by its type: a union would report faults at places that do not exist."""
     if isinstance(value, dict):
         return PolicyDocument.model_validate(value)
     if isinstance(value, str):
@@ -200,4 +201,4 @@ def _named_or_described(value: Any, _: ValidatorFunctionWrapHandler) -> Any:
 
 
 ChosenPolicy = Annotated[PolicyName | PolicyDocument, WrapValidator(_named_or_described)]
-"""A policy that is named, or described outright."""
+"""The name of a policy, or a policy written out in full."""

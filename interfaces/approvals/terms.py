@@ -1,4 +1,4 @@
-"""A tenant's terms: what it has laid down, together with what the settings say for all."""
+"""The terms of a tenant: those of the approvals file, with the settings that apply to all tenants."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from interfaces.approvals.file import LaidDown
 
 
 class SettledTerms:
-    """Asks anew each time what a tenant has laid down, for that may change."""
+    """Returns the present terms, because the approvals file may change."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class SettledTerms:
         self._url = url
 
     def of(self, tenant: str) -> Terms:
-        """Those of a tenant, as they are now."""
+        """Return the present terms of a tenant."""
         return msgspec.structs.replace(
             self._laid_down(tenant).terms,
             separate_duties=self._separate_duties,

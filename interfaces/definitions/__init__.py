@@ -1,1 +1,2 @@
-"""Workflow definitions as documents: YAML or JSON, read with every fault at once, and drawn as a graph."""
+"""Workflow definitions as documents: reads them from YAML or JSON, with all faults at once, and draws
+them."""

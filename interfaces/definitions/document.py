@@ -1,6 +1,6 @@
-"""A workflow definition as a document, part by part: what each may say, and what it stands for.
+"""The models of a workflow definition's document, and the domain's objects for them.
 
-The models know shapes and bounds. What makes sense together is for :mod:`domain.definition_rules`.
+The models check shapes and bounds. Rules between members are in :mod:`domain.definition_rules`.
 """
 
 import json
@@ -37,7 +37,7 @@ def _text(longest: int) -> Any:
 
 
 def _worded(longest: int, pattern: str) -> Any:
-    """The pattern is for readers of the schema: the rules check it, and say it better."""
+    """Return the schema of a text with a pattern. The rules check the pattern, with a better message."""
     return WithJsonSchema({"type": "string", "minLength": 1, "maxLength": longest, "pattern": f"^{pattern}$"})
 
 
@@ -46,7 +46,7 @@ def _whole(least: int, most: int) -> tuple[Any, ...]:
 
 
 def _expression(value: object) -> object:
-    """A value that is written as it is stands in an expression between backticks."""
+    """Refuse a value that is not a text, and tell how to write it as a literal in an expression."""
     if isinstance(value, str):
         return value
     written = json.dumps(value) if isinstance(value, bool | int | float | None) else ""
@@ -80,7 +80,7 @@ _RETRY = Retry()
 
 
 class RetryDocument(ApiModel):
-    """How often a step is tried, and when again."""
+    """How often and when a step is tried again."""
 
     attempts: Annotated[int, *_whole(1, 100)] = _RETRY.attempts
     delay: Duration = _RETRY.delay_seconds
@@ -90,7 +90,7 @@ class RetryDocument(ApiModel):
     retryable: Annotated[list[Reason], Field(default_factory=lambda: list(_RETRY.on), max_length=4)]
 
     def read(self) -> Retry:
-        """What it stands for."""
+        """Return the domain's object."""
         return Retry(
             attempts=self.attempts,
             delay_seconds=self.delay,
@@ -102,7 +102,7 @@ class RetryDocument(ApiModel):
 
 
 class WorkDocument(ApiModel):
-    """What is to be done, by what kind of step. Authors who know other workflow engines try their names."""
+    """Work, by its kind. ``called_elsewhere`` maps the names of other workflow engines to ours."""
 
     called_elsewhere: ClassVar[Mapping[str, str]] = {"retries": "retry", "with": "input"}
 
@@ -113,11 +113,11 @@ class WorkDocument(ApiModel):
     retry: RetryDocument = Field(default_factory=RetryDocument)
 
     def read(self) -> Work:
-        """What it stands for."""
+        """Return the domain's object."""
         return Work(**self.of_the_work())
 
     def of_the_work(self) -> dict[str, Any]:
-        """The fields of work. A kind says how long its steps wait where the document does not."""
+        """Return the fields of work. The default timeout is that of the kind."""
         kind = KINDS.get(self.kind)
         timeout = kind.timeout_seconds if kind else DEFAULT_STEP_TIMEOUT_SECONDS
         return {
@@ -130,7 +130,7 @@ class WorkDocument(ApiModel):
 
 
 class MapDocument(ApiModel):
-    """What a step of kind ``map`` does for each element of the list that ``over`` finds."""
+    """The work of a step of kind ``map`` for each element of the list that ``over`` returns."""
 
     over: Expression
     each: WorkDocument
@@ -138,12 +138,12 @@ class MapDocument(ApiModel):
     tolerate: Annotated[int, *_whole(0, 10_000)] = 0
 
     def read(self) -> MapOver:
-        """What it stands for."""
+        """Return the domain's object."""
         return MapOver(over=self.over, each=self.each.read(), at_once=self.at_once, tolerate=self.tolerate)
 
 
 class StepDocument(WorkDocument):
-    """A step. Its result goes under its own type if ``resultKey`` is silent."""
+    """A step. The default for ``resultKey`` is the step's type."""
 
     called_elsewhere: ClassVar[Mapping[str, str]] = {
         **WorkDocument.called_elsewhere,
@@ -161,7 +161,7 @@ class StepDocument(WorkDocument):
     compensation: Silent[WorkDocument] = None
 
     def read(self) -> StepDefinition:
-        """What it stands for."""
+        """Return the domain's object."""
         return StepDefinition(
             **self.of_the_work(),
             step_type=self.step_type,
@@ -175,14 +175,14 @@ class StepDocument(WorkDocument):
 
 
 class ConcurrencyDocument(ApiModel):
-    """How runs with the same key get along."""
+    """The policy for runs with the same key."""
 
     policy: Literal["allow", "skip", "replace", "queue"] = "allow"
     key: Expression = "opportunityId"
     debounce: Duration = 0.0
 
     def read(self) -> Concurrency:
-        """What it stands for."""
+        """Return the domain's object."""
         return Concurrency(policy=self.policy, key=self.key, debounce_seconds=self.debounce)
 
 
@@ -195,7 +195,7 @@ class TriggerDocument(ApiModel):
     input: InputMapping = Field(default_factory=dict)
 
     def read(self) -> Trigger:
-        """What it stands for."""
+        """Return the domain's object."""
         return Trigger(
             message_type=self.message_type,
             filter=self.filter,
@@ -205,14 +205,14 @@ class TriggerDocument(ApiModel):
 
 
 class AnnouncementsDocument(ApiModel):
-    """The messages that tell of a workflow."""
+    """The types of the messages that announce a workflow."""
 
     started: Silent[MessageType] = None
     completed: Silent[MessageType] = None
     failed: Silent[MessageType] = None
 
     def read(self) -> Announcements:
-        """What it stands for."""
+        """Return the domain's object."""
         return Announcements(started=self.started, completed=self.completed, failed=self.failed)
 
 
@@ -220,8 +220,8 @@ Anything = Annotated[Any, WithJsonSchema({})]
 
 
 class DefinitionDocument(ApiModel):
-    """A definition. The last members are the service's to say: they may stand there, so that what was read
-    can be sent back, and count for nothing.
+    """A definition. The last members are set only by the service. They are accepted and ignored, so that a
+    response can be sent back.
     """
 
     name: DefinitionName
@@ -244,7 +244,7 @@ class DefinitionDocument(ApiModel):
     updated_at: Anything = None
 
     def read(self) -> WorkflowDefinition:
-        """What it stands for."""
+        """Return the domain's object."""
         return WorkflowDefinition(
             name=self.name,
             version=self.version,

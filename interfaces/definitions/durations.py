@@ -1,4 +1,4 @@
-"""Lengths of time as documents say them: seconds, or a number with its unit, such as ``15m`` or ``1d``."""
+"""Durations in documents: seconds, or a number with its unit, such as ``15m`` or ``1d``."""
 
 import re
 from typing import Annotated
@@ -11,7 +11,7 @@ from domain.definition_rules import LONGEST_SECONDS
 SECONDS_OF = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 NONE = "none"
-"""For as long as it takes."""
+"""The timeout of a step that waits as long as it takes."""
 
 _PATTERN = r"[0-9]{1,8}(\.[0-9]{1,3})?(ms|s|m|h|d)"
 _EXPECTED = f"Input should be 0 to {LONGEST_SECONDS:.0f} seconds, or a duration such as 15m, 2h or 1d"
@@ -24,10 +24,10 @@ def _schema(pattern: str) -> WithJsonSchema:
 
 
 def seconds_of(value: object) -> float:
-    """The seconds that a document's duration stands for.
+    """Return the seconds of a document's duration.
 
     Raises:
-        PydanticCustomError: it is none.
+        PydanticCustomError: it is not a duration.
     """
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST_SECONDS:
         return float(value)
@@ -39,7 +39,7 @@ def seconds_of(value: object) -> float:
 
 
 def timeout_of(value: object) -> float | None:
-    """As :func:`seconds_of`; nothing for ``none``."""
+    """Return the seconds of a duration, or None for ``none``."""
     return None if value == NONE else seconds_of(value)
 
 

@@ -1,4 +1,4 @@
-"""A definition's steps as a Mermaid flow chart: what comes after what, and on which condition."""
+"""A definition's steps as a Mermaid flowchart, with their order and conditions."""
 
 from collections.abc import Iterator
 
@@ -10,19 +10,18 @@ _AS_THEY_ARE = frozenset(" _-.,:")
 
 
 def mermaid(definition: WorkflowDefinition) -> str:
-    """The chart's text, a node a step and a line for each ``after``."""
+    """Return the flowchart's text, with a node for each step and a line for each ``after``."""
     return "\n".join(("flowchart TD", *_lines(definition))) + "\n"
 
 
 def escaped(text: str) -> str:
-    """A text that stands in a label as it is: all that could mean something to Mermaid, or to HTML, as its
-    number.
-    """
+    """Return a text for a label. Characters with a meaning in Mermaid or HTML are replaced by their
+    numbers."""
     return "".join(each if each.isalnum() or each in _AS_THEY_ARE else f"#{ord(each)};" for each in text)
 
 
 def _lines(definition: WorkflowDefinition) -> Iterator[str]:
-    # Not the types themselves: some, such as "end", are words of Mermaid's
+    # The step types cannot be the nodes' names: some, such as "end", are keywords of Mermaid
     nodes = {step.step_type: f"s{number}" for number, step in enumerate(definition.steps)}
     for step in definition.steps:
         opening, closing = _SHAPES.get(step.kind, _PLAIN)

@@ -1,7 +1,7 @@
-"""From a document to a definition, or to everything that is wrong with it.
+"""Reads a definition from a document, or finds all of its faults.
 
-Where a part cannot be read, the rest is held against the rules all the same: the part is taken for one that
-nobody has anything against, and what the rules say of it is not told.
+If a part cannot be read, the rules are still checked for the other parts: the part is replaced by a valid
+one, and faults of the replacement are omitted.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -19,7 +19,7 @@ from interfaces.definitions.document import DefinitionDocument, StepDocument
 from interfaces.findings import Place, findings
 
 MOST_BYTES = 256 * 1024
-"""A document may be so long."""
+"""The largest size of a document."""
 
 MOST_FAULTS = 500
 _MOST_REPAIRS = 20
@@ -29,11 +29,11 @@ _NAMES_NONE = frozenset(
     for name, field in StepDocument.model_fields.items()
     if name not in ("step_type", "result_key")
 )
-"""The members of a step that are no name of it. Another may be a misspelt one."""
+"""The members of a step that do not name it or its result. Any other member may be a misspelt name."""
 
 
 class BadDocument(ValueError):
-    """A document that is no definition, with all its faults, or the first of very many."""
+    """A document is not a valid definition. It has all faults, or the first ``MOST_FAULTS``."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__("; ".join(f"{field}: {message}" for field, message in faults))
@@ -43,11 +43,11 @@ class BadDocument(ValueError):
 def read_definition(
     document: dict[str, Any], *, shipped: bool = False, wire_types: Collection[str] = ()
 ) -> WorkflowDefinition:
-    """The definition that a document, as JSON or YAML hold it, stands for; a tenant's, or a ``shipped`` one.
-    ``wire_types`` are further types of the platform's own messages, which a tenant's does not send.
+    """Return the definition in a document, which is a tenant's or a ``shipped`` one. ``wire_types`` are
+    additional types of the platform's own messages, which a tenant's definition may not send.
 
     Raises:
-        BadDocument: with every fault.
+        BadDocument: it is not valid.
     """
     try:
         definition = DefinitionDocument.model_validate(document).read()
@@ -60,10 +60,11 @@ def read_definition(
 
 
 def read_stored_definition(document: dict[str, Any]) -> WorkflowDefinition:
-    """The same of a document that was published: whatever rules there were then, it keeps to them.
+    """Return the definition in a published document, without checking the rules, because it was valid by
+    those at its time.
 
     Raises:
-        BadDocument: its parts cannot be read; with every fault.
+        BadDocument: its parts cannot be read.
     """
     try:
         return DefinitionDocument.model_validate(document).read()
@@ -72,7 +73,7 @@ def read_stored_definition(document: dict[str, Any]) -> WorkflowDefinition:
 
 
 class Checked(NamedTuple):
-    """What is wrong with a document, or else what only looks wrong."""
+    """The faults of a document or, if it has none, what probably does not work."""
 
     faults: Sequence[Fault] = ()
     warnings: Sequence[Fault] = ()
@@ -81,8 +82,8 @@ class Checked(NamedTuple):
 def checked(
     document: dict[str, Any], *, wire_types: Collection[str] = (), received: Collection[str]
 ) -> Checked:
-    """Every fault of a tenant's document, in the order of its parts. If it has none, where it waits for
-    messages of types that are not among the ``received``."""
+    """Return all faults of a tenant's document, in the order of its parts. If it has none, return where it
+    waits for messages of types that are not among the ``received``."""
     try:
         definition = read_definition(document, wire_types=wire_types)
     except BadDocument as bad:
@@ -114,12 +115,13 @@ def _all_faults(document: dict[str, Any], error: ValidationError, wire_types: Co
 
 
 def _may_name_a_step(place: Place) -> bool:
-    """Whether what was left out there may say what other steps call a step, or its result."""
+    """Return whether a part that was replaced may contain the name of a step or of its result."""
     return place[:1] == ("steps",) and len(place) <= 3 and place[-1] not in _NAMES_NONE
 
 
 def _mendable(place: Place) -> Place:
-    """What to mend for a fault: of a list without stand-ins the whole, so that no element is moved."""
+    """Return the part to replace because of a fault: in a list whose elements cannot be replaced, the whole
+    list, so that no element changes its place."""
     for number, part in enumerate(place):
         if isinstance(part, int) and place[number - 1] not in ("steps", "triggers", "after"):
             return place[:number]
@@ -127,7 +129,7 @@ def _mendable(place: Place) -> Place:
 
 
 def _mend(trial: Any, place: Place) -> None:
-    """Leave out what is at fault, and put something harmless where something must be."""
+    """Remove a faulty part, or replace it if it is required."""
     node: Any = trial
     for part in place[:-1]:
         known = range(len(node)) if isinstance(node, list) else node if isinstance(node, dict) else ()
@@ -158,7 +160,7 @@ def _mend(trial: Any, place: Place) -> None:
 
 
 def _untouched(faults: Iterable[Fault], broken: Iterable[Place]) -> Iterable[Fault]:
-    """The faults that have nothing to do with what was mended."""
+    """Yield the faults that do not concern replaced parts."""
     mended = set()
     for place in broken:
         mended.add(path_of(place))

@@ -1,4 +1,4 @@
-"""The definitions that come with the service: the files of ``definitions/``."""
+"""Reads the definitions that are shipped with the service, from the folder ``definitions/``."""
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -13,7 +13,7 @@ _INSTALLED = "shipped_definitions"
 
 
 class BadDefinitions(Exception):
-    """Files that are no definitions. One line for each fault, all of them at once."""
+    """Files are not valid definitions. The text has a line for each fault."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
@@ -21,17 +21,17 @@ class BadDefinitions(Exception):
 
 
 def shipped_folder() -> Traversable:
-    """Where they lie: beside this module where the service is installed, else at the project's root."""
+    """Return their folder: beside this module if the service is installed, else at the project's root."""
     installed = files(__package__) / _INSTALLED
     return installed if installed.is_dir() else Path(__file__).parents[2] / _FOLDER
 
 
 def read_folder(folder: Traversable) -> list[WorkflowDefinition]:
-    """Every definition of a folder; each stands in a file of its name.
+    """Return all definitions of a folder. Each must be in a file with its name.
 
     Raises:
-        BadDefinitions: with the faults of all files.
-        OSError: the folder or a file of it cannot be read.
+        BadDefinitions: files are not valid.
+        OSError: the folder or a file cannot be read.
     """
     definitions, lines = [], []
     for file in sorted(folder.iterdir(), key=lambda each: each.name):

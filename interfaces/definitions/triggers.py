@@ -1,4 +1,4 @@
-"""The triggers of tenants' own definitions, beside those that come with the service."""
+"""The triggers of tenants' own definitions and of the shipped ones."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from interfaces.definitions.reader import BadDocument, read_stored_definition
 from projections.ports import Container, Documents, Query
 
 KEPT_SECONDS = 5.0
-"""So long after it was published, at most, a definition's triggers count everywhere."""
+"""How long a tenant's triggers are cached: after this time, a new definition's triggers apply everywhere."""
 
 MOST_TENANTS = 1_000
 _PAGE = 200
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class TenantTriggers:
-    """Looks into a tenant's definitions, and remembers them for a moment."""
+    """Reads the triggers from a tenant's definitions, and caches them."""
 
     def __init__(self, shipped: Triggers, documents: Documents, definitions: Container) -> None:
         self._shipped = shipped
@@ -29,10 +29,10 @@ class TenantTriggers:
         self._own = SingleFlightCache(self._read, seconds=KEPT_SECONDS, most=MOST_TENANTS)
 
     async def for_message(self, tenant: str, message_type: str) -> Sequence[Triggered]:
-        """Those that messages of a type may set off for a tenant.
+        """Return the triggers for messages of a type of a tenant.
 
         Raises:
-            StoreUnavailable: the documents are away.
+            StoreUnavailable: the documents are unavailable.
         """
         own = [each for each in await self._own.get(tenant) if each.trigger.message_type == message_type]
         return [*await self._shipped.for_message(tenant, message_type), *own]

@@ -1,7 +1,7 @@
-"""YAML from outside: the part of it that is JSON in another dress, read in one pass and in bounded space.
+"""Reads YAML from users: the part of it that corresponds to JSON, in one pass and with limited memory.
 
-Aliases, tags and keys that stand twice are refused. A plain scalar is a number, a truth value or null where
-JSON would write it so, and else a text: ``on``, ``yes`` and ``2026-11-26`` are texts.
+Aliases, tags and duplicate keys are refused. A plain scalar is a number, a boolean or null only if it has the
+form of JSON, and otherwise a text: ``on``, ``yes`` and ``2026-11-26`` are texts.
 """
 
 import re
@@ -19,15 +19,15 @@ _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
 class InvalidYaml(ValueError):
-    """The bytes are not YAML that we take; the message says why, and in which line."""
+    """The bytes are not YAML, or have something that is refused. The message says what, and in which line."""
 
 
 def read_yaml(raw: bytes) -> Any:
-    """What the one document in ``raw`` holds: as from JSON.
+    """Return the value of the only document in ``raw``, with the types of JSON.
 
     Raises:
-        InvalidYaml: not UTF-8, not YAML, more than one document, nested deeper than MOST_DEPTH, or with what
-            is refused.
+        InvalidYaml: it is not UTF-8 or not YAML, has more than one document, is nested deeper than
+            MOST_DEPTH, or has something that is refused.
     """
     try:
         text = raw.decode("utf-8-sig")
@@ -42,7 +42,7 @@ def read_yaml(raw: bytes) -> Any:
 
 
 class _Open:
-    """A list or mapping that is not at its end; ``key`` waits for its value."""
+    """A list or mapping that is being read. ``key`` is a key whose value is read next."""
 
     def __init__(self, value: "list[Any] | dict[str, Any]") -> None:
         self.value = value
@@ -50,7 +50,7 @@ class _Open:
 
 
 class _Builder:
-    """Makes values out of the parser's events."""
+    """Builds values from the parser's events."""
 
     def __init__(self) -> None:
         self._open: list[_Open] = []
@@ -58,7 +58,7 @@ class _Builder:
         self._documents = 0
 
     def built(self, text: str) -> Any:
-        """The document's value."""
+        """Return the document's value."""
         for event in yaml.parse(text, Loader=_LOADER):
             self._take(event)
         return self._found[0] if self._found else None
