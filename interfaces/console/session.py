@@ -61,7 +61,7 @@ class CookieSession:
         self._seconds = seconds
 
     def headers(self, request: Request) -> Headers | None:
-        """What the API is told of the caller; nothing where nobody is signed in."""
+        """Return the headers for the API, or None if nobody is signed in."""
         try:
             sealed = request.cookies.get(COOKIE, "").encode()
             return _headers(msgspec.json.decode(self._seal.decrypt(sealed, ttl=self._seconds)))
@@ -114,7 +114,7 @@ class NameSession(CookieSession):
         self._gateway = GatewaySession()
 
     def headers(self, request: Request) -> Headers | None:
-        """What the API is told of the caller; nothing where nobody is signed in."""
+        """Return the headers for the API, or None if nobody is signed in."""
         given = self._gateway.headers(request)
         return given or (super().headers(request) if names_this_machine(request.headers) else None)
 
