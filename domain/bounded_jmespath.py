@@ -21,6 +21,9 @@ from domain.json_text import MOST_DEPTH
 MOST_WORK = 300_000
 """The most nodes visited and values weighed: about a third of a second."""
 
+MOST_WORK_TOGETHER = 5 * MOST_WORK
+"""The most for expressions that are evaluated for one command or message. Others wait for them all."""
+
 MOST_WEIGHT = 250_000
 """A value weighs one for each number, word, list and object in it, and one more for each 64 characters."""
 
@@ -81,7 +84,25 @@ def not_to_be_made(value: Any) -> str | None:
     return None
 
 
-def search(expression: ParsedResult, context: Mapping[str, Any]) -> Any:
+class Allowance:
+    """How much work some expressions may still do together."""
+
+    def __init__(self, work: int = MOST_WORK_TOGETHER) -> None:
+        self._most = work
+        self.left = work
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether an expression was refused because nothing was left for it."""
+        return self.left < 0
+
+    @property
+    def is_half_spent(self) -> bool:
+        """Whether it is time to leave the rest to another command."""
+        return 2 * self.left < self._most
+
+
+def search(expression: ParsedResult, context: Mapping[str, Any], allowance: Allowance) -> Any:
     """Return what a parsed expression finds.
 
     Raises:
@@ -89,7 +110,11 @@ def search(expression: ParsedResult, context: Mapping[str, Any]) -> Any:
         NoValue: it makes a number that is none, or uses an expression as a value.
         JMESPathError: it does not fit the context.
     """
-    return _Interpreter().visit(expression.parsed, context)
+    interpreter = _Interpreter(min(MOST_WORK, allowance.left))
+    try:
+        return interpreter.visit(expression.parsed, context)
+    finally:
+        allowance.left -= interpreter.work
 
 
 class _Size(NamedTuple):
@@ -101,15 +126,20 @@ _ONE = _Size(1, 0)
 
 
 class _Interpreter(TreeInterpreter):
-    def __init__(self) -> None:
+    def __init__(self, most_work: int) -> None:
         super().__init__(Options(custom_functions=JsonFunctions(self._charge)))
-        self._work_left = MOST_WORK
+        self._most_work = self._work_left = most_work
         equal = {name: self._reading(compare) for name, compare in COMPARATORS.items()}
         self.COMPARATOR_FUNC = {**ORDERS, **equal}  # type: ignore[misc]
         self._methods: dict[str, Callable[..., Any]] = {}
         self._sizes: dict[int, tuple[Any, _Size]] = {}
         """By identity; with the value, so that no other gets its identity meanwhile."""
         self._lengths: dict[int, tuple[Any, int]] = {}
+
+    @property
+    def work(self) -> int:
+        """How much was done."""
+        return self._most_work - self._work_left
 
     def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
         """Do what the library does, and count it. This is called for each node of each element."""
@@ -125,8 +155,7 @@ class _Interpreter(TreeInterpreter):
                 raise TooMuch("the result of the expression is too large")
             if size.depth > MOST_DEPTH:
                 raise TooMuch("the result of the expression is nested too deeply")
-        if self._work_left < 0:
-            raise TooMuch("the expression is too expensive to evaluate")
+        self._require_work_left()
         return value
 
     def visit_function_expression(self, node: Any, value: Any) -> Any:
@@ -156,8 +185,13 @@ class _Interpreter(TreeInterpreter):
 
     def _charge(self, value: Any) -> None:
         self._work_left -= self._length(value) // _READ_AT_ONCE
+        self._require_work_left()
+
+    def _require_work_left(self) -> None:
         if self._work_left < 0:
-            raise TooMuch("the expression is too expensive to evaluate")
+            alone = self._most_work == MOST_WORK
+            what = "the expression is" if alone else "the expressions that are evaluated with it are"
+            raise TooMuch(f"{what} too expensive to evaluate")
 
     def _length(self, value: Any) -> int:
         """Return how much there is to read in a value in all. It is counted once."""

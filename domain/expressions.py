@@ -9,7 +9,7 @@ import msgspec
 from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 
-from domain.bounded_jmespath import search
+from domain.bounded_jmespath import Allowance, search
 from domain.expression_hints import hint_of
 from domain.faults import shortened
 
@@ -41,14 +41,15 @@ def compiled(expression: str) -> ParsedResult:
         raise BadExpression("a number in it has too many digits") from None
 
 
-def found(expression: str, context: Mapping[str, Any]) -> Any:
-    """Return what an expression finds, or ``None`` if it finds nothing.
+def found(expression: str, context: Mapping[str, Any], allowance: Allowance | None = None) -> Any:
+    """Return what an expression finds, or ``None`` if it finds nothing. Its work counts towards the
+    ``allowance``, if others are evaluated with it.
 
     Raises:
         BadExpression: it cannot be read, or does not fit the context.
     """
     try:
-        value = search(compiled(expression), context)
+        value = search(compiled(expression), context, allowance or Allowance())
         size = len(msgspec.json.encode(value))
     except BadExpression:
         raise
@@ -59,23 +60,26 @@ def found(expression: str, context: Mapping[str, Any]) -> Any:
     return value
 
 
-def holds(expression: str, context: Mapping[str, Any]) -> bool:
+def holds(expression: str, context: Mapping[str, Any], allowance: Allowance | None = None) -> bool:
     """Return whether an expression finds something that JMESPath takes for true: neither nothing nor empty.
 
     Raises:
         BadExpression: as in :func:`found`.
     """
-    value = found(expression, context)
+    value = found(expression, context, allowance)
     return value is not None and value is not False and value not in ("", [], {})
 
 
-def mapped(expressions: Mapping[str, str], context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what each named expression finds.
+def mapped(
+    expressions: Mapping[str, str], context: Mapping[str, Any], allowance: Allowance | None = None
+) -> dict[str, Any]:
+    """Return what each named expression finds. They have one allowance together.
 
     Raises:
         BadExpression: as in :func:`found`.
     """
-    return {name: found(expression, context) for name, expression in expressions.items()}
+    allowance = allowance or Allowance()
+    return {name: found(expression, context, allowance) for name, expression in expressions.items()}
 
 
 def literal(expression: str, *, otherwise: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from domain.bounded_jmespath import Allowance
 from domain.contexts import reply_context
 from domain.definition import FailureReason, Work
 from domain.event import Event
@@ -137,18 +138,19 @@ def _addressed(state: Workflow, message_type: str, data: Mapping[str, Any]) -> S
         lambda step: step.is_awaited,
         lambda step: _is_undone_late(state, step),
     )
-    asked = (step for waits in waiting for step in _asked(state, message_type, data) if waits(step))
-    return next(asked, None)
+    asked = tuple(_asked(state, message_type, data))
+    return next((step for waits in waiting for step in asked if waits(step)), None)
 
 
 def _asked(state: Workflow, message_type: str, data: Mapping[str, Any]) -> Iterator[Step]:
     """Yield the steps that such a message may answer, in the order of the plan; of those with the same key,
     the one that has waited longest first."""
+    allowance = Allowance()
     for name, work in _works(state):
         if _reply_of(work, message_type) is None:
             continue
         if work.correlation:
-            key = message_key(name, work, data)
+            key = message_key(name, work, data, allowance)
             found: Sequence[str] = () if key is None else state.expected.get(key, ())
         else:
             found = (name,)

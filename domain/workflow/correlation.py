@@ -11,6 +11,7 @@ from typing import Any
 
 from immutables import Map
 
+from domain.bounded_jmespath import Allowance
 from domain.contexts import reply_context
 from domain.definition import Work
 from domain.expressions import BadExpression, mapped
@@ -23,10 +24,10 @@ def expected_key(name: str, work: Work, input: Mapping[str, Any]) -> str:
     return _key(name, {each: input.get(each) for each in work.correlation})
 
 
-def message_key(name: str, work: Work, data: Mapping[str, Any]) -> str | None:
+def message_key(name: str, work: Work, data: Mapping[str, Any], allowance: Allowance) -> str | None:
     """Return the key of what a message is about, or None if it does not say so, or if that cannot be read."""
     try:
-        values = mapped(work.correlation, reply_context(data))
+        values = mapped(work.correlation, reply_context(data), allowance)
     except BadExpression:
         return None
     return None if None in values.values() else _key(name, values)

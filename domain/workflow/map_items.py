@@ -22,15 +22,15 @@ MOST_ELEMENTS = 10_000
 _MOST_IN_A_TURN = 80
 _MOST_BYTES_IN_A_TURN = 1024 * 1024
 """Everything that is begun in a turn is one append, and its size is limited: Cosmos DB accepts 98 events and
-1.9 MB. Each item that ends begins more. Items whose input cannot be made end within the turn; the last of
-them is retried once, and the turn of that try begins more."""
+1.9 MB. What its expressions may do is limited too. Each item that ends begins more. Items whose input cannot
+be made end within the turn; the last of them is retried once, and the turn of that try begins more."""
 
 
 def begin(turn: "Turn", step: Step, definition: StepDefinition, reason: str | None) -> None:
     """Find the elements, and begin the first of them."""
     assert definition.map is not None
     try:
-        elements = found(definition.map.over, turn.context(step))
+        elements = found(definition.map.over, turn.context(step), turn.allowance)
         error = _fault_of_elements(definition.map.over, elements)
     except BadExpression as bad:
         elements, error = [], str(bad)
@@ -121,7 +121,11 @@ def is_for_an_element(state: Workflow, item: Step) -> bool:
 
 
 def _has_begun_much(turn: "Turn") -> bool:
-    return turn.dispatched >= _MOST_IN_A_TURN or turn.dispatched_bytes >= _MOST_BYTES_IN_A_TURN
+    return (
+        turn.dispatched >= _MOST_IN_A_TURN
+        or turn.dispatched_bytes >= _MOST_BYTES_IN_A_TURN
+        or turn.allowance.is_half_spent
+    )
 
 
 def _next_item(state: Workflow, step_type: str, items: Items) -> Step | None:

@@ -7,6 +7,7 @@ of its events is applied before the next is decided.
 from datetime import datetime, timedelta
 from typing import Any
 
+from domain.bounded_jmespath import Allowance
 from domain.contexts import Context, item_context, step_context
 from domain.definition import MAP, FailureReason, StepDefinition, Work
 from domain.event import Event
@@ -36,13 +37,15 @@ from domain.workflow.step import CHILD, Step
 
 class Turn:
     """Collects the events of one command. ``state`` is the workflow after the events so far. ``dispatched``
-    and ``dispatched_bytes`` count what they dispatch; a void dispatch makes two events, and counts twice."""
+    and ``dispatched_bytes`` count what they dispatch; a void dispatch makes two events, and counts twice.
+    ``allowance`` is what all expressions of the turn may do: other commands, of any tenant, wait for it."""
 
     def __init__(self, state: Workflow, now: datetime) -> None:
         self.state = state
         self.now = now
         self.dispatched = 0
         self.dispatched_bytes = 0
+        self.allowance = Allowance()
         self._events: list[Event] = []
 
     @property
@@ -192,7 +195,7 @@ class Turn:
             map_items.begin(self, step, step.work, reason)
             return
         try:
-            input = mapped(step.work.input, self.context(step))
+            input = mapped(step.work.input, self.context(step), self.allowance)
             size = size_of(input)
             error = fault_of_size("its input", size, MOST_INPUT_BYTES)
         except BadExpression as bad:
@@ -250,7 +253,7 @@ class Turn:
 
     def _begin(self, definition: StepDefinition, step: Step) -> None:
         try:
-            if definition.when is None or holds(definition.when, self.context(step)):
+            if definition.when is None or holds(definition.when, self.context(step), self.allowance):
                 self.dispatch(step)
             else:
                 self.skip(step, f"its condition does not hold: {definition.when}", by_operator=False)

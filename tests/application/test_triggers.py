@@ -1,7 +1,9 @@
 """Messages that start workflows by the triggers of definitions."""
 
+from time import monotonic
 from typing import Any
 
+import anyio
 import pytest
 from structlog.testing import capture_logs
 
@@ -117,3 +119,31 @@ async def test_the_triggers_that_are_shipped_are_every_tenant_s() -> None:
     for tenant in (TENANT, OTHER_TENANT):
         (found,) = await triggers.for_message(tenant, "forecast.completed")
         assert found.definition == "d"
+
+
+async def test_expensive_expressions_do_not_hold_up_the_process() -> None:
+    """Nor do many together."""
+    expensive = "length(data.l[?@ > `5`])"
+    triggers = [trigger(filter=expensive, input=dict.fromkeys("abc", expensive)) for _ in range(20)]
+    message = {**WON, "data": {"opportunityId": "opp-1", "l": list(range(50_000))}}
+    longest = 0.0
+
+    async def tick() -> None:
+        nonlocal longest
+        while True:
+            before = monotonic()
+            await anyio.sleep(0.01)
+            longest = max(longest, monotonic() - before)
+
+    began = monotonic()
+    with capture_logs() as logs:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tick)
+            await anyio.sleep(0)
+            (run,) = await runs(plan("d", *triggers), plan("late", trigger()), message=message)
+            tasks.cancel_scope.cancel()
+    assert run.input == {"a": 49_994, "b": 49_994, "c": 49_994}
+    assert monotonic() - began < 20
+    assert longest < 1
+    assert {each["definition"] for each in logs} == {"d", "late"}
+    assert "evaluated with it are too expensive" in logs[-1]["reason"]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import concurrency, workflow
+from domain.bounded_jmespath import Allowance
 from domain.definition import Concurrency, Retry, Work
 from domain.errors import Refusal
 from domain.event import Event
@@ -130,5 +131,5 @@ def test_replies_speak_of_what_was_foreseen() -> None:
     (completed,) = (each for each in events if isinstance(each, StepCompleted))
     assert list(misfits(OF_A_REPLY.context, completed.result["all"])) == []
     correlated = Work(parameters={"correlation": ALL})
-    _, given = json.loads(message_key("a", correlated, {"x": 1}) or "")
+    _, given = json.loads(message_key("a", correlated, {"x": 1}, Allowance()) or "")
     assert list(misfits(OF_A_REPLY.context, given["all"])) == []
