@@ -3,10 +3,13 @@
 httptools collects a head of any size in memory before it passes it on, and also the trailers after a chunked
 body. Trailers are dropped: uvicorn would add them to the headers, where they could name a caller in spite of
 a gateway that sets only the headers (RFC 9110, 6.5.1).
+
+A client may send requests without waiting for the answers. If its connection is lost, uvicorn tells only the
+last of them. Here the one that is being answered is told, too: it would write to a closed connection.
 """
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from interfaces.ids import new_id
 
@@ -42,6 +45,21 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     _in_body = False
     _progressed = False
+    _under_way: RequestResponseCycle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being answered, and drop those that wait."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None and not under_way.response_complete:
+            under_way.disconnected = True
+            under_way.message_event.set()
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Continue with the next request, if it has arrived."""
+        self._under_way = self.pipeline[-1][0] if self.pipeline else None
+        super().on_response_complete()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and count the bytes that have not completed a part of the request yet."""
@@ -64,6 +82,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._progressed = self._in_body = True
         self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
         super().on_headers_complete()
+        if not self.pipeline:
+            self._under_way = self.cycle
 
     def on_body(self, body: bytes) -> None:
         """Note that a part of the body has arrived."""

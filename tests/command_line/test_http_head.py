@@ -2,6 +2,7 @@
 
 import json
 import socket
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -61,6 +62,20 @@ def test_what_is_no_http_is_refused_in_the_contracts_shape(tmp_path: Path) -> No
             assert head.startswith(b"HTTP/1.1 400 ")
             assert (error["code"], error["message"]) == ("VALIDATION_ERROR", "this is not an HTTP request")
             assert f"x-request-id: {error['requestId']}".encode() in head
+
+
+def test_who_asks_for_more_without_waiting_may_hang_up_at_any_time(tmp_path: Path) -> None:
+    """No error of ours is in the log."""
+    asked = b"GET /api/v1/hitl/approvals HTTP/1.1\r\nHost: localhost\r\nX-Tenant-ID: %b\r\n\r\n"
+    with service_process(tmp_path) as service:
+        for _ in range(100):
+            with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.sendall(asked % TENANT.encode() * 30)
+                assert connection.recv(1) == b"H"
+        assert httpx.get(f"{service.url}/health", verify=NO_TLS).status_code == 200
+        assert service.terminate() == 0
+        assert "Traceback" not in service.log
 
 
 def _told(port: int, sent: bytes) -> tuple[bytes, dict[str, str]]:
