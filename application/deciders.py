@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from math import inf
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -11,6 +13,7 @@ from eventsourcing.persistence import IntegrityError
 from application.event_log import Append, EventLog, Ids, failures_translated, position_of
 from application.log_batches import size_of
 from application.pasts import Events, Evolve, Past, Pasts
+from application.workers import NotBegun
 from domain.errors import IdempotencyKeyReused, StoreUnavailable, VersionMismatch
 from domain.event import Event, Metadata, Recorded
 
@@ -81,25 +84,63 @@ class Decider(msgspec.Struct, frozen=True):
 Answer = Committed | Exception
 
 
-def decide_together(log: EventLog, pasts: Pasts, deciders: Sequence[Decider]) -> Sequence[Answer]:
+def decide_together(
+    log: EventLog, pasts: Pasts, deciders: Sequence[Decider], *, seconds: float = inf
+) -> Sequence[Answer]:
     """Return the outcome of each command, in their order.
 
     The commands of one stream are decided one after the other, each on the outcome of the one before it, and
     appended together: if the append fails, all of them fail. If another writer appends in between, the stream
     is read and decided again. A command that raises does not affect the others.
+
+    Once that has taken so many ``seconds``, what was decided is appended, and the answer to the rest is
+    :class:`NotBegun`. The first is always decided.
     """
+    time = _Time(seconds)
     try:
         with failures_translated():
-            return _decide_together(log, pasts, deciders)
+            return _decide_together(log, pasts, deciders, time)
     except StoreUnavailable as error:
         return [StoreUnavailable(str(error)) for _ in deciders]
     except Exception as error:
         if len(deciders) == 1:
             return [error]
-        return [answer for decider in deciders for answer in decide_together(log, pasts, [decider])]
+        time = _Time(seconds)
+        return [_decided_alone(log, pasts, decider, time) for decider in deciders]
 
 
-def _decide_together(log: EventLog, pasts: Pasts, deciders: Sequence[Decider]) -> Sequence[Answer]:
+def _decided_alone(log: EventLog, pasts: Pasts, decider: Decider, time: "_Time") -> Answer:
+    return decide_together(log, pasts, [decider])[0] if time.allows_another() else NotBegun()
+
+
+class _Time:
+    """How long commands may be decided together. It begins with the first."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until: float | None = None
+        self._one_at_least = True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the rest is left for later."""
+        return self._until is not None and monotonic() >= self._until
+
+    def allow_one_at_least(self) -> None:
+        """Let the first of these be decided, too: it may be the one that has waited longest."""
+        self._one_at_least = True
+
+    def allows_another(self) -> bool:
+        """Return whether to decide one more."""
+        if self._until is None:
+            self._until = monotonic() + self._seconds
+        allows, self._one_at_least = self._one_at_least or not self.is_over, False
+        return allows
+
+
+def _decide_together(
+    log: EventLog, pasts: Pasts, deciders: Sequence[Decider], time: _Time
+) -> Sequence[Answer]:
     answers: dict[int, Answer] = {}
     undecided: dict[str, dict[int, Decider]] = {}
     for number, decider in enumerate(deciders):
@@ -108,29 +149,42 @@ def _decide_together(log: EventLog, pasts: Pasts, deciders: Sequence[Decider]) -
     for _ in range(_MAX_ATTEMPTS):
         switches = log.ours.switches
         pasts.forget_what_is_past()
-        for decision in _append(log, pasts, decide(pasts, undecided), switches):
+        for decision in _append(log, pasts, decide(pasts, undecided, time), switches):
             answers.update(decision.answers)
-            del undecided[decision.stream]
-        if not undecided:
+            for number in decision.answers:
+                del undecided[decision.stream][number]
+            if not undecided[decision.stream]:
+                del undecided[decision.stream]
+        if not undecided or time.is_over:
             break
         decide = _fresh_decisions
     for stream, numbers in undecided.items():
-        for number in numbers:
-            answers[number] = StoreUnavailable(f"{stream} is too busy: {_MAX_ATTEMPTS} appends lost the race")
+        busy = StoreUnavailable(f"{stream} is too busy: {_MAX_ATTEMPTS} appends lost the race")
+        answers.update(dict.fromkeys(numbers, NotBegun() if time.is_over else busy))
     return [answers[number] for number in range(len(deciders))]
 
 
 class _Decision:
-    """What the commands of one stream have decided, each after the one before it."""
+    """What the commands of one stream have decided, each after the one before it, as far as there is
+    time."""
 
-    def __init__(self, stream: str, past: Past | Exception, deciders: Mapping[int, Decider]) -> None:
+    def __init__(
+        self, stream: str, past: Past | Exception, deciders: Mapping[int, Decider], time: _Time
+    ) -> None:
         self.stream = stream
         self.new: Events = ()
         self.answers: dict[int, Answer] = {}
         self._past = past
         self._changes: dict[int, tuple[Past, Events, int]] = {}
         for number, decider in deciders.items():
+            if not time.allows_another():
+                break
             self._decide(number, decider)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was no time for any of them."""
+        return not self.answers and not self._changes
 
     @property
     def changes_with_every_command(self) -> bool:
@@ -181,24 +235,32 @@ class _Decision:
         self._changes[number] = self._past, new, version
 
 
-def _decisions(pasts: Pasts, undecided: Mapping[str, Mapping[int, Decider]]) -> Sequence[_Decision]:
+def _decisions(
+    pasts: Pasts, undecided: Mapping[str, Mapping[int, Decider]], time: _Time
+) -> Sequence[_Decision]:
     """Decide on what is remembered if the append will show whether that is still true. What is refused, or
     changes nothing, is decided on the present state of the log."""
     decisions = {}
     for stream, deciders in undecided.items():
         past = pasts.remembered(stream)
         if past is not None:
-            decision = _Decision(stream, past, deciders)
+            decision = _Decision(stream, past, deciders, time)
             if decision.changes_with_every_command:
                 decisions[stream] = decision
     rest = {stream: deciders for stream, deciders in undecided.items() if stream not in decisions}
-    return [*decisions.values(), *(_fresh_decisions(pasts, rest) if rest else ())]
+    decided = [decision for decision in decisions.values() if not decision.is_empty]
+    return [*decided, *(_fresh_decisions(pasts, rest, time) if rest else ())]
 
 
-def _fresh_decisions(pasts: Pasts, undecided: Mapping[str, Mapping[int, Decider]]) -> Sequence[_Decision]:
+def _fresh_decisions(
+    pasts: Pasts, undecided: Mapping[str, Mapping[int, Decider]], time: _Time
+) -> Sequence[_Decision]:
     """Decide on a fresh read of the log."""
+    time.allow_one_at_least()
     wanted = {stream: next(iter(deciders.values())).evolve for stream, deciders in undecided.items()}
-    return [_Decision(stream, past, undecided[stream]) for stream, past in pasts.read(wanted).items()]
+    read = pasts.read(wanted)
+    decisions = [_Decision(stream, read[stream], undecided[stream], time) for stream in wanted]
+    return [decision for decision in decisions if not decision.is_empty]
 
 
 def _append(

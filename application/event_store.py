@@ -50,6 +50,9 @@ one for the ping."""
 _MOST_REMEMBERED = 10_000
 _CLOSING_SECONDS = 2.0
 
+_DECIDING_SECONDS = 0.1
+"""For how long commands are decided together. Then they are appended, and other tenants have their turn."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -66,13 +69,14 @@ class EventStore(Streams):
         self._snapshots = None if snapshots is None else Snapshots(snapshots, log)
         super().__init__(log, Pasts(log, most=_MOST_REMEMBERED, snapshots=self._snapshots))
         self._commanding = Workers(
-            partial(decide_together, log, self._pasts),
+            partial(decide_together, log, self._pasts, seconds=_DECIDING_SECONDS),
             size=threads,
             at_once=at_once,
             most_waiting=MOST_WAITING,
             turn_seconds=TURN_SECONDS,
             patience_seconds=PATIENCE_SECONDS,
             on_answers=self._note_answers,
+            line_of=_tenant_of,
         )
         self._reading = asking_threads(log.ours.reads_at_once, MOST_WAITING)
         self._pinging = asking_threads(1, 0)
@@ -323,3 +327,7 @@ class EventStore(Streams):
     async def _read(self, work: Callable[[], R]) -> R:
         found: R = await self._reading(translating(work))
         return found
+
+
+def _tenant_of(command: Decider) -> str:
+    return command.meta.tenant

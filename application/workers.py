@@ -2,22 +2,27 @@
 
 The next free thread does together what came while every thread was at work. So one hop to a thread, one read
 of the store and one commit serve as many callers as there are at the time, and a caller that comes alone
-waits for nobody.
+waits for nobody. The callers of one tenant do not hold up those of another: they take turns, and what takes
+long together is done in parts.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Condition
 from typing import Generic, TypeVar
 
 from application.overdue import Overdue
+from application.waiting_lines import WaitingLines
 from domain.errors import StoreUnavailable
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class NotBegun(Exception):
+    """The answer to a call that is left for later, because those before it took long."""
 
 
 class Workers(Generic[T, R]):
@@ -30,7 +35,11 @@ class Workers(Generic[T, R]):
     Its place stays taken until it ends, so that a frozen store costs no more than a fast one.
 
     ``together`` gives each call its own answer, in their order. An answer that is an exception is raised to
-    that caller alone. ``on_answers`` is called with the calls and their answers before the callers get them.
+    that caller alone; :class:`NotBegun` is none, and the call is among the next ones. ``on_answers`` is
+    called with the calls and their answers before the callers get them.
+
+    Calls wait in the line that ``line_of`` tells. If there is no place left, the last of the longest line is
+    refused in place of one of a shorter line.
     """
 
     def __init__(
@@ -43,6 +52,7 @@ class Workers(Generic[T, R]):
         turn_seconds: float,
         patience_seconds: float,
         on_answers: Callable[[Sequence[T], Sequence[R | Exception]], None] = lambda calls, answers: None,
+        line_of: Callable[[T], Hashable] = lambda given: None,
     ) -> None:
         self._together = together
         self._size = size
@@ -55,7 +65,7 @@ class Workers(Generic[T, R]):
         self._on_answers = on_answers
         self._executor = ThreadPoolExecutor(size, thread_name_prefix="event store")
         self._guard = Condition()
-        self._waiting: deque[_Call[T, R]] = deque()
+        self._waiting = WaitingLines[_Call[T, R]](lambda call: line_of(call.given))
         self._at_work = 0
         self._is_closed = False
 
@@ -67,10 +77,8 @@ class Workers(Generic[T, R]):
         """
         if self._is_closed:
             raise StoreUnavailable("the event store is closed")
-        if not self._places:
-            raise StoreUnavailable("too many calls wait for the event store")
-        self._places -= 1
         call: _Call[T, R] = _Call(given, asyncio.get_running_loop())
+        self._take_place(call)
         self._without_turn.wait(call.loop, call)
         self._hand_over(call)
         try:
@@ -87,12 +95,24 @@ class Workers(Generic[T, R]):
         """
         self._is_closed = True
         with self._guard:
-            left, self._waiting = self._waiting, deque()
+            left = self._waiting.take_all()
             has_ended = self._guard.wait_for(lambda: not self._at_work, patience_seconds)
+            left += self._waiting.take_all()
         for call in left:
             call.end(StoreUnavailable("the event store is closed"))
         self._executor.shutdown(wait=False)
         return has_ended
+
+    def _take_place(self, call: "_Call[T, R]") -> None:
+        if self._places:
+            self._places -= 1
+            return
+        refusal = StoreUnavailable("too many calls wait for the event store")
+        with self._guard:
+            other = self._waiting.take_from_the_longest(call)
+        if other is None:
+            raise refusal
+        other.end(refusal)
 
     def _hand_over(self, call: "_Call[T, R]") -> None:
         with self._guard:
@@ -111,15 +131,27 @@ class Workers(Generic[T, R]):
                     answers = self._together([call.given for call in begun])
                 except Exception as error:
                     answers = [error] * len(begun)
+            left = [call for call, answer in zip(begun, answers, strict=True) if type(answer) is NotBegun]
+            if left:
+                answers = [answer for answer in answers if type(answer) is not NotBegun]
+                begun = [call for call in begun if call not in left]
+                self._put_back(left)
             with suppress(RuntimeError):
-                calls[0].loop.call_soon_threadsafe(self._answer, len(calls), begun, answers)
+                calls[0].loop.call_soon_threadsafe(self._answer, len(calls) - len(left), begun, answers)
+
+    def _put_back(self, calls: "Sequence[_Call[T, R]]") -> None:
+        with self._guard:
+            for call in calls:
+                call.has_begun = False
+            self._waiting.put_back(calls)
 
     def _taken(self) -> "list[_Call[T, R]]":
         with self._guard:
-            if not self._waiting:
+            taken = [] if self._is_closed else self._waiting.take(self._at_once)
+            if not taken:
                 self._at_work -= 1
                 self._guard.notify_all()
-            return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._at_once))]
+            return taken
 
     def _answer(self, places: int, calls: "Sequence[_Call[T, R]]", answers: Sequence[R | Exception]) -> None:
         self._places += places
