@@ -79,7 +79,7 @@ class BackfillHandlers:
         told: list[Fault] = []
         for plan in plans:
             windows = (window.metadata for window in plan.windows())
-            faults = await first_faults(definition.metadata_schema, windows, "metadata")
+            faults = await first_faults(command.meta.tenant, definition.metadata_schema, windows, "metadata")
             if not faults:
                 return plan
             told = told or faults

@@ -3,14 +3,13 @@
 from collections.abc import Collection, Mapping
 from functools import partial
 
-import anyio.to_thread
-
 from application.catalogue import ShippedDefinitions, faults_of, not_found
 from application.command import Command
 from application.deciders import Committed
 from application.definition_commands import PublishDefinition, RetireDefinition
 from application.dispatcher import Handler
 from application.event_store import EventStore
+from application.inputs import in_turn
 from application.ports import Clock
 from domain import published_definition
 from domain.definition_rules import NAME
@@ -50,7 +49,7 @@ class DefinitionHandlers:
             DefinitionNotFound: there is none yet, although the caller has seen a version of it.
         """
         definition = command.definition
-        faults = await anyio.to_thread.run_sync(lambda: list(self._faults_of(definition)))
+        faults = await in_turn(command.meta.tenant, lambda: list(self._faults_of(definition)))
         if faults:
             raise BadInput("the workflow definition has faults", faults)
         self._refuse_shipped(definition.name)

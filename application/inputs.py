@@ -1,12 +1,12 @@
 """Checks the input of a request against its schema."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
-import anyio
 from anyio import to_thread
 
+from application.tenant_turns import TenantTurns
 from domain.definition import WorkflowDefinition
 from domain.errors import BadInput
 from domain.faults import Fault
@@ -15,27 +15,37 @@ from domain.json_schema import knows_member, quick_faults, value_faults
 OPPORTUNITY = "opportunityId"
 """A child's opportunity, in the input of the step that runs it."""
 
-_LONG_AT_ONCE = anyio.CapacityLimiter(2)
+T = TypeVar("T")
+
+_LONG_AT_ONCE = TenantTurns(2)
 """How many threads do long checks, so that nobody with less to check waits for them."""
 
 _TURN_SECONDS = 0.05
 """After so long a thread continues with what others have to check."""
 
 
-async def faults_in(schema: Mapping[str, Any], value: Any, field: str) -> list[Fault]:
-    """Return where a value departs from a schema. ``field`` is the name of the value."""
+async def in_turn(tenant: str, work: Callable[[], T]) -> T:
+    """Do what takes long for a tenant in a thread. Few are at work, and the tenants take turns."""
+    async with _LONG_AT_ONCE.turn(tenant):
+        return await to_thread.run_sync(work)
+
+
+async def faults_in(tenant: str, schema: Mapping[str, Any], value: Any, field: str) -> list[Fault]:
+    """Return where a tenant's value departs from a schema. ``field`` is the name of the value."""
     faults = quick_faults(schema, value, field)
     if faults is None:
-        faults = await to_thread.run_sync(value_faults, schema, value, field, limiter=_LONG_AT_ONCE)
+        faults = await in_turn(tenant, lambda: value_faults(schema, value, field))
     return faults
 
 
-async def first_faults(schema: Mapping[str, Any], values: Iterable[Any], field: str) -> list[Fault]:
+async def first_faults(
+    tenant: str, schema: Mapping[str, Any], values: Iterable[Any], field: str
+) -> list[Fault]:
     """Return where the first of many values departs from a schema. ``values`` are made in threads."""
     left = iter(values)
     faults = None
     while faults is None:
-        faults = await to_thread.run_sync(_in_one_turn, schema, left, field, limiter=_LONG_AT_ONCE)
+        faults = await in_turn(tenant, lambda: _in_one_turn(schema, left, field))
     return faults
 
 
@@ -63,7 +73,9 @@ def input_of_child(
     return {name: value for name, value in given.items() if name != OPPORTUNITY}
 
 
-async def refuse_bad_input(definition: WorkflowDefinition, input: Mapping[str, Any] | None) -> None:
+async def refuse_bad_input(
+    tenant: str, definition: WorkflowDefinition, input: Mapping[str, Any] | None
+) -> None:
     """Check a workflow's input. None counts as empty.
 
     Raises:
@@ -71,5 +83,5 @@ async def refuse_bad_input(definition: WorkflowDefinition, input: Mapping[str, A
     """
     if definition.input_schema is None:
         return
-    if faults := await faults_in(definition.input_schema, input or {}, "input"):
+    if faults := await faults_in(tenant, definition.input_schema, input or {}, "input"):
         raise BadInput(f"the input is not valid for {definition.name}", faults)

@@ -130,7 +130,9 @@ class JobHandlers:
 
     async def _definition_for(self, command: TriggerJob) -> JobDefinition:
         definition = self._jobs.find(command.job)
-        if faults := await faults_in(definition.metadata_schema, command.metadata, "metadata"):
+        if faults := await faults_in(
+            command.meta.tenant, definition.metadata_schema, command.metadata, "metadata"
+        ):
             raise BadInput("the metadata is not valid for the job", faults)
         return definition
 

@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import anyio
 import msgspec
 import structlog
-from anyio import to_thread
 
+from application.inputs import in_turn
 from application.workflow_commands import RequestRun
 from domain.bounded_jmespath import Allowance
 from domain.definition import Trigger, WorkflowDefinition
@@ -18,9 +17,6 @@ from domain.values import derived_id, id_of, is_id
 
 _QUICK_WORK = 3_000
 """What may be evaluated on the event loop: some milliseconds."""
-
-_LONG_AT_ONCE = anyio.CapacityLimiter(2)
-"""How many threads evaluate what takes longer."""
 
 log = structlog.get_logger(__name__)
 
@@ -67,9 +63,7 @@ async def runs_for(triggers: Triggers, message: Mapping[str, Any], meta: Metadat
     allowance = Allowance(_QUICK_WORK)
     runs, unfit = _runs_for(of_type, message, meta, allowance)
     if allowance.is_spent:
-        runs, unfit = await to_thread.run_sync(
-            _runs_for, of_type, message, meta, Allowance(), limiter=_LONG_AT_ONCE
-        )
+        runs, unfit = await in_turn(meta.tenant, lambda: _runs_for(of_type, message, meta, Allowance()))
     for definition, reason in unfit:
         log.warning("trigger_does_not_fit", definition=definition, reason=reason)
     return runs

@@ -167,8 +167,8 @@ class WorkflowHandlers:
         definition = await find(command.meta.tenant, command.definition, command.version)
         input = _input_of(command, definition)
         if definition.needs_opportunity and command.opportunity_id is None:
-            await _refuse_without_opportunity(definition, input)
-        await refuse_bad_input(definition, input)
+            await _refuse_without_opportunity(command.meta.tenant, definition, input)
+        await refuse_bad_input(command.meta.tenant, definition, input)
         return definition
 
     async def would_do(self, command: Command) -> bool:
@@ -268,16 +268,16 @@ class WorkflowHandlers:
             )
         except Refusal:
             return
-        await refuse_bad_input(definition, command.input)
+        await refuse_bad_input(command.meta.tenant, definition, command.input)
 
 
 async def _refuse_without_opportunity(
-    definition: WorkflowDefinition, input: Mapping[str, Any] | None
+    tenant: str, definition: WorkflowDefinition, input: Mapping[str, Any] | None
 ) -> NoReturn:
     message = f"{definition.name} needs an opportunity"
     found: list[BadInput] = [OpportunityRequired(message, [Fault("opportunityId", message)])]
     try:
-        await refuse_bad_input(definition, input)
+        await refuse_bad_input(tenant, definition, input)
     except BadInput as bad:
         found.append(bad)
     raise OpportunityRequired.together(found)

@@ -16,7 +16,7 @@ from jsonschema.validators import extend
 from referencing import Registry
 
 from domain.faults import Fault, path_of, shortened, within
-from domain.patterns import BadPattern, compiled, matches
+from domain.patterns import BadPattern, compiled, is_at_hand, matches
 from domain.suggestions import did_you_mean
 
 MOST_SUBSCHEMAS = 1_000
@@ -80,7 +80,8 @@ def value_faults(schema: Mapping[str, Any], value: Any, field: str) -> list[Faul
 
 
 def quick_faults(schema: Mapping[str, Any], value: Any, field: str) -> list[Fault] | None:
-    """Return the same if it takes at most :data:`QUICK_STEPS`, or else None."""
+    """Return the same if it takes at most :data:`QUICK_STEPS`, and no pattern has to be parsed, or else
+    None."""
     try:
         return _value_faults(schema, value, field, QUICK_STEPS)
     except _TooMuch:
@@ -102,10 +103,11 @@ def _value_faults(schema: Mapping[str, Any], value: Any, field: str, most_steps:
 
 
 def _errors(schema: Mapping[str, Any], value: Any, most_steps: int) -> list[ValidationError]:
-    left = _steps_left.set([most_steps])
+    most, left = _most_steps.set(most_steps), _steps_left.set([most_steps])
     try:
         return list(islice(_Validator(schema, registry=Registry()).iter_errors(value), MOST_FAULTS))
     finally:
+        _most_steps.reset(most)
         _steps_left.reset(left)
 
 
@@ -270,7 +272,7 @@ class _Endless(Exception):
 
 
 def _pattern(validator: Any, pattern: str, value: Any, schema: Any) -> Iterator[ValidationError]:
-    if isinstance(value, str) and not matches(pattern, value):
+    if isinstance(value, str) and not _matches(pattern, value):
         yield ValidationError(f"does not match {pattern}")
 
 
@@ -279,7 +281,7 @@ def _pattern_properties(validator: Any, patterns: Any, value: Any, schema: Any) 
         _spend(len(value) * len(patterns) // _MATCHES_A_STEP)
         for pattern, subschema in patterns.items():
             for name, member in value.items():
-                if matches(pattern, name):
+                if _matches(pattern, name):
                     yield from validator.descend(member, subschema, path=name, schema_path=pattern)
 
 
@@ -291,7 +293,7 @@ def _additional_properties(
     known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
     _spend(len(value) * len(patterns) // _MATCHES_A_STEP)
     for name, member in value.items():
-        if name in known or any(matches(pattern, name) for pattern in patterns):
+        if name in known or any(_matches(pattern, name) for pattern in patterns):
             continue
         if subschema is False:
             yield ValidationError(NOT_KNOWN, path=[name])
@@ -313,10 +315,18 @@ def _unique_items(validator: Any, wanted: bool, value: Any, schema: Any) -> Iter
             yield ValidationError("has the same element twice")
 
 
+def _matches(pattern: str, text: str) -> bool:
+    """Return whether a pattern matches. Parsing it is no quick step."""
+    if _most_steps.get() <= QUICK_STEPS and not is_at_hand(pattern):
+        raise _TooMuch
+    return matches(pattern, text)
+
+
 class _TooMuch(Exception):
     """More steps than are allowed."""
 
 
+_most_steps: ContextVar[int] = ContextVar("most steps")
 _steps_left: ContextVar[list[int]] = ContextVar("steps left")
 
 _LETTERS_A_STEP, _MEMBERS_A_STEP, _MATCHES_A_STEP = 1_000, 10, 20

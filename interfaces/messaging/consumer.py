@@ -16,13 +16,13 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 from application.chains import Chains
 from application.command import Command
 from application.dispatcher import Dispatcher
+from application.tenant_turns import TenantTurns
 from application.triggers import Triggers, runs_for
 from application.workflow_commands import RequestRun, TakeReply
 from domain.errors import BadInput, Failure, JobNotFound, Refusal, TooLongAChain, TooMuchAtOnce
 from domain.values import is_uuid
 from interfaces.messaging.envelope import Delivery, Envelope, Unreadable, read_envelope
 from interfaces.messaging.messages import CONSUMED, command_for, reply_in
-from interfaces.messaging.turns import TenantTurns
 from projections.patience import Patience, Stopped
 
 Outcome = Literal["handled", "without_effect", "ignored", "parked"]

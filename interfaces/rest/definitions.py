@@ -13,6 +13,7 @@ from starlette.routing import Route
 from application.catalogue import Catalogue, not_found
 from application.deciders import Committed
 from application.definition_commands import PublishDefinition, RetireDefinition
+from application.inputs import in_turn
 from application.requests import AcceptRequest
 from domain.definition import WorkflowDefinition
 from domain.definition_rules import NAME
@@ -154,7 +155,8 @@ class DefinitionRoutes:
     async def validate(self, request: Request, caller: Caller) -> Response:
         """Return all faults of a document and, if it has none, the messages that it waits for in vain."""
         read_query(request, NoQuery)
-        faults, warnings = await anyio.to_thread.run_sync(self._checked, await _document(request))
+        document = await _document(request)
+        faults, warnings = await in_turn(caller.tenant, lambda: self._checked(document))
         return json_response({"valid": not faults, "faults": listed(faults), "warnings": listed(warnings)})
 
     async def graph(self, request: Request, caller: Caller) -> Response:
@@ -181,12 +183,12 @@ class DefinitionRoutes:
         return await self._service.history_of(request, stream, paging, missing)
 
     async def _definition(self, request: Request) -> WorkflowDefinition:
-        """Return the definition in the body. It is read in a thread, so that long documents do not block
-        other requests."""
+        """Return the definition in the body. A thread reads it, for the tenants in turn, so that long
+        documents of one do not block the requests of others."""
         found = head_faults(request, NoQuery)
         try:
             document = await _document(request)
-            definition = await anyio.to_thread.run_sync(self._read, document)
+            definition = await in_turn(request.state.tenant, lambda: self._read(document))
         except BadDocument as bad:
             found += [Fault(field or "body", message) for field, message in bad.faults]
         except ApiError as error:

@@ -63,7 +63,7 @@ async def test_a_backfill_s_many_windows_keep_nobody_waiting(tmp_path: Path) -> 
 
 async def test_of_several_values_the_first_with_faults_is_told() -> None:
     values = [{"tenantIds": each} for each in (["a"], ["a", 7], [8])]
-    assert [tuple(fault) for fault in await first_faults(NAMES, values, "metadata")] == [
+    assert [tuple(fault) for fault in await first_faults(SYSTEM_TENANT, NAMES, values, "metadata")] == [
         ("metadata.tenantIds[1]", "is not of type 'string'")
     ]
-    assert await first_faults(NAMES, values[:1], "metadata") == []
+    assert await first_faults(SYSTEM_TENANT, NAMES, values[:1], "metadata") == []

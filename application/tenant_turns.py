@@ -1,4 +1,4 @@
-"""Limits how many messages are handled at once. If more are waiting, the tenants take turns."""
+"""Limits how much is done at once. If more is waiting, the tenants take turns."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 
 class TenantTurns:
-    """Admits ``at_once`` messages. A later one waits behind those of its own tenant, not behind those of
-    other tenants."""
+    """Admits ``at_once`` things. A later one waits behind those of its own tenant, not behind those of other
+    tenants."""
 
     def __init__(self, at_once: int) -> None:
         self._free = at_once

@@ -1,10 +1,10 @@
-"""Where more messages are at hand than are handled at once, the tenants take turns."""
+"""Where more is at hand than is done at once, the tenants take turns."""
 
 import asyncio
 
 import pytest
 
-from interfaces.messaging.turns import TenantTurns
+from application.tenant_turns import TenantTurns
 
 pytestmark = pytest.mark.anyio
 
