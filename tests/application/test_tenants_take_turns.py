@@ -102,9 +102,10 @@ def test_what_is_new_is_not_always_behind_what_is_remembered(log: EventLog) -> N
 
 async def test_who_comes_is_not_behind_all_that_another_tenant_has_sent() -> None:
     done: list[str] = []
+    all_are_here = threading.Event()
 
     def together(names: Sequence[str]) -> Sequence[str | Exception]:
-        time.sleep(0.02)
+        all_are_here.wait(10)
         done.append(names[0])
         return [names[0], *(NotBegun() for _ in names[1:])]
 
@@ -120,9 +121,11 @@ async def test_who_comes_is_not_behind_all_that_another_tenant_has_sent() -> Non
     async with anyio.create_task_group() as tasks:
         for number in range(50):
             tasks.start_soon(workers, f"a{number}")
-        await anyio.sleep(0.05)
-        assert await workers("b") == "b"
-        assert len(done) < 10
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(workers, "b")
+        await anyio.wait_all_tasks_blocked()
+        all_are_here.set()
+    assert done.index("b") <= 2
     assert [name for name in done if name != "b"] == [f"a{number}" for number in range(50)]
     assert workers.close()
 
