@@ -158,11 +158,11 @@ async def test_no_tenant_has_all_the_places() -> None:
     async with anyio.create_task_group() as tasks:
         for number in range(20):
             tasks.start_soon(ask, f"a{number}")
-        await anyio.sleep(0.05)
+        await anyio.wait_all_tasks_blocked()
         assert len(refused) == 9
         for number in range(3):
             tasks.start_soon(ask, f"b{number}")
-        await anyio.sleep(0.05)
+        await anyio.wait_all_tasks_blocked()
         assert sorted(refused[9:]) == ["a10", "a8", "a9"]
         thawed.set()
     assert len(answered) == 11
