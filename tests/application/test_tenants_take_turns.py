@@ -127,7 +127,7 @@ async def test_who_comes_is_not_behind_all_that_another_tenant_has_sent() -> Non
         all_are_here.set()
     assert done.index("b") <= 2
     assert [name for name in done if name != "b"] == [f"a{number}" for number in range(50)]
-    assert workers.close()
+    assert workers.close(patience_seconds=5)
 
 
 async def test_no_tenant_has_all_the_places() -> None:
