@@ -10,7 +10,7 @@ from application.tenant_turns import TenantTurns
 from domain.definition import WorkflowDefinition
 from domain.errors import BadInput
 from domain.faults import Fault
-from domain.json_schema import knows_member, quick_faults, value_faults
+from domain.json_schema import does_not_know, quick_faults, value_faults
 
 OPPORTUNITY = "opportunityId"
 """A child's opportunity, in the input of the step that runs it."""
@@ -59,8 +59,8 @@ def _in_one_turn(schema: Mapping[str, Any], left: Iterator[Any], field: str) -> 
     return []
 
 
-def input_of_child(
-    definition: WorkflowDefinition, given: Mapping[str, Any] | None
+async def input_of_child(
+    tenant: str, definition: WorkflowDefinition, given: Mapping[str, Any] | None
 ) -> Mapping[str, Any] | None:
     """Return a child's input, given what its parent's step passes. A deal of the child's own can be named
     only there. It is not part of the input if the definition has a schema without such a member; otherwise
@@ -68,7 +68,8 @@ def input_of_child(
     schema = definition.input_schema
     if schema is None or not given or OPPORTUNITY not in given:
         return given
-    if knows_member(schema, OPPORTUNITY, given[OPPORTUNITY]):
+    faults = await faults_in(tenant, schema, {OPPORTUNITY: given[OPPORTUNITY]}, "")
+    if not does_not_know(faults, OPPORTUNITY):
         return given
     return {name: value for name, value in given.items() if name != OPPORTUNITY}
 

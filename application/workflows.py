@@ -124,31 +124,34 @@ class WorkflowHandlers:
             OpportunityRequired: it is for opportunities, and none is named.
             BadInput: the input does not fit the definition; with every fault.
         """
-        definition = await held_back(self.definition_for(command))
+        accepted = await held_back(self._accepted(command))
         now, starter, chain = self._clock.now(), None, command.chain
         if command.begun_by is not None:
             starter = await starter_of(self._store, command.meta.tenant, command.begun_by)
             chain = await chain_before(self._store, command.meta.tenant, command.begun_by)
+
+        def decide(state: Workflow | None) -> tuple[Event, ...]:
+            if state and state.status != "pending":
+                return ()
+            definition, input = accepted()
+            return workflow.start(
+                definition,
+                workflow_id=command.workflow_id,
+                opportunity_id=command.opportunity_id,
+                concurrency_group=command.concurrency_group,
+                input=input,
+                now=now,
+                parent=command.parent,
+                depth=command.depth,
+                breadth=command.breadth,
+                started_by=starter,
+                chain=chain,
+            )
+
         return await self._store.execute(
             workflow_stream(command.meta.tenant, command.workflow_id),
             evolve=workflow.evolve,
-            decide=lambda state: (
-                ()
-                if state and state.status != "pending"
-                else workflow.start(
-                    definition(),
-                    workflow_id=command.workflow_id,
-                    opportunity_id=command.opportunity_id,
-                    concurrency_group=command.concurrency_group,
-                    input=_input_of(command, definition()),
-                    now=now,
-                    parent=command.parent,
-                    depth=command.depth,
-                    breadth=command.breadth,
-                    started_by=starter,
-                    chain=chain,
-                )
-            ),
+            decide=decide,
             meta=command.meta,
             now=now,
         )
@@ -162,14 +165,23 @@ class WorkflowHandlers:
             OpportunityRequired: it is for opportunities, and none is named; with every fault of the input.
             BadInput: the input does not fit the definition; with every fault.
         """
+        definition, _ = await self._accepted(command)
+        return definition
+
+    async def _accepted(
+        self, command: StartWorkflow | QueueWorkflow | RequestRun
+    ) -> tuple[WorkflowDefinition, Mapping[str, Any] | None]:
+        """Return the same, and the input of the workflow."""
         waited = not isinstance(command, RequestRun) and command.accepted
         find = self._definitions.accepted if waited else self._definitions.find
         definition = await find(command.meta.tenant, command.definition, command.version)
-        input = _input_of(command, definition)
+        input = command.input
+        if isinstance(command, StartWorkflow) and command.begun_by is not None:
+            input = await input_of_child(command.meta.tenant, definition, input)
         if definition.needs_opportunity and command.opportunity_id is None:
             await _refuse_without_opportunity(command.meta.tenant, definition, input)
         await refuse_bad_input(command.meta.tenant, definition, input)
-        return definition
+        return definition, input
 
     async def would_do(self, command: Command) -> bool:
         """Return whether a command would change anything now. Nothing is stored.
@@ -281,13 +293,6 @@ async def _refuse_without_opportunity(
     except BadInput as bad:
         found.append(bad)
     raise OpportunityRequired.together(found)
-
-
-def _input_of(
-    command: StartWorkflow | QueueWorkflow | RequestRun, definition: WorkflowDefinition
-) -> Mapping[str, Any] | None:
-    begun_by = command.begun_by if isinstance(command, StartWorkflow) else None
-    return command.input if begun_by is None else input_of_child(definition, command.input)
 
 
 _DECISIONS: Mapping[type[Command], Decide] = {

@@ -88,10 +88,10 @@ def quick_faults(schema: Mapping[str, Any], value: Any, field: str) -> list[Faul
         return None
 
 
-def knows_member(schema: Mapping[str, Any], name: str, value: Any) -> bool:
-    """Return whether an object that fits a schema may have a member of that name, whatever its value
-    must be."""
-    return Fault(name, NOT_KNOWN) not in value_faults(schema, {name: value}, "")
+def does_not_know(faults: Iterable[Fault], name: str) -> bool:
+    """Return whether a member is among the faults of an object because its schema allows none of that
+    name."""
+    return Fault(name, NOT_KNOWN) in faults
 
 
 def _value_faults(schema: Mapping[str, Any], value: Any, field: str, most_steps: int) -> list[Fault]:

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
 
@@ -96,3 +98,25 @@ async def child_of(engine: Engine, child: WorkflowDefinition) -> tuple[str | Non
     parent = await engine.workflow(await engine.start("parent", {"amount": 5, "deal": "opp-7"}))
     began = await engine.workflow(child_id_of(parent.steps["run"].step_id, 1))
     return began.opportunity_id, began.input
+
+
+async def test_a_schema_that_takes_long_to_check_does_not_hold_up_the_process(engine: Engine) -> None:
+    patterns = [{"pattern": rf"^[\w-]{{1,{64 + number}}}$"} for number in range(40)]
+    slow = msgspec.structs.replace(CHILD, input_schema={"properties": {"opportunityId": {"allOf": patterns}}})
+    longest = 0.0
+
+    async def tick() -> None:
+        nonlocal longest
+        while True:
+            before = monotonic()
+            await anyio.sleep(0.01)
+            longest = max(longest, monotonic() - before)
+
+    engine.configure(slow, runs_child(opportunityId="input.deal"))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tick)
+        workflow_id = await engine.start("parent", {"deal": "o-1"})
+        run = (await engine.workflow(workflow_id)).steps["run"]
+        tasks.cancel_scope.cancel()
+    assert run.status == "running"
+    assert longest < 1
