@@ -2,8 +2,6 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from cachetools import LRUCache
-
 from application.event_store import EventStore
 from application.kinds import KINDS
 from domain import published_definition
@@ -13,11 +11,6 @@ from domain.errors import DefinitionIsRetired, DefinitionNotFound
 from domain.faults import Fault
 from domain.platform_messages import platform_faults
 from domain.published_definition import PublishedDefinition, definition_stream
-
-_MOST_REMEMBERED = 500
-
-_AsOf = tuple[int, int]
-"""A stream's version, and the log's epoch in which it was that."""
 
 
 def faults_of(
@@ -65,7 +58,6 @@ class Catalogue:
     def __init__(self, shipped: ShippedDefinitions, store: EventStore) -> None:
         self.shipped = shipped
         self._store = store
-        self._remembered: LRUCache[str, tuple[_AsOf, PublishedDefinition]] = LRUCache(_MOST_REMEMBERED)
 
     async def find(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
         """Return a definition to start, in its newest version that is not retired if none is named.
@@ -107,22 +99,9 @@ class Catalogue:
         """Return a definition of the tenant's own as the log has it now, with every version."""
         if not NAME.fullmatch(name):
             return None
-        stream = definition_stream(tenant, name)
-        _, version = await self._store.history(stream, before=None, limit=1)
-        if not version:
-            return None
-        known = self._remembered.get(stream)
-        as_of = version, self._store.epoch
-        if known is None or known[0] != as_of:
-            known = self._remembered[stream] = as_of, await self._read(stream)
-        return known[1]
-
-    async def _read(self, stream: str) -> PublishedDefinition:
-        state = PublishedDefinition()
-        async for events in self._store.parts_of(stream):
-            for recorded in events:
-                state = published_definition.evolve(state, recorded.event)
-        return state
+        past = await self._store.present(definition_stream(tenant, name), published_definition.evolve)
+        published: PublishedDefinition | None = past.state
+        return published
 
 
 def not_found(name: str, version: int | None = None) -> DefinitionNotFound:

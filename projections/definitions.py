@@ -49,7 +49,8 @@ def shipped_document(definition: WorkflowDefinition) -> Json:
 
 def version_document(latest: Json, published: PublishedDefinition, version: int) -> Json:
     """The document of one version, in the place of its definition's ``latest`` document."""
-    definition = published.versions[version - 1]
+    definition = published.version(version)
+    assert definition is not None, "the caller has looked for the version"
     ours = {name: latest[name] for name in _OURS}
     status = "retired" if version in published.retired else "active"
     return definition_document(definition) | ours | {"status": status}

@@ -168,8 +168,8 @@ class DefinitionRoutes:
             published = await self._catalogue.published(caller.tenant, name)
             if published is None:
                 raise not_found(name, version)
-            newest = published.newest or published.last
-            chosen = newest if version is None else published.version(version)
+            last = published.newest or published.version(published.last_version)
+            chosen = last if version is None else published.version(version)
             if chosen is None:
                 raise not_found(name, version)
             definition = chosen

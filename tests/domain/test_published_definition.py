@@ -41,13 +41,33 @@ def after_events(state: PublishedDefinition, events: tuple[Event, ...]) -> Publi
 
 def test_versions_count_from_one_whatever_the_document_says() -> None:
     state = published("first", "second", "third")
-    assert [(each.version, each.description) for each in state.versions] == [
+    versions = [state.version(number) for number in range(5)]
+    assert [each and (each.version, each.description) for each in versions] == [
+        None,
         (1, "first"),
         (2, "second"),
         (3, "third"),
+        None,
     ]
-    assert state.newest == state.last == state.version(3)
-    assert (state.version(0), state.version(4)) == (None, None)
+    assert state.newest == versions[state.last_version] == versions[3]
+
+
+def test_many_versions_of_a_large_definition_take_little_room() -> None:
+    """Each would take some 3 MB."""
+    input = {f"member_{number}": f"input.member_{number}" for number in range(60)}
+    steps = tuple(
+        StepDefinition(step_type=f"step_{number}", result_key=f"step_{number}", input=input)
+        for number in range(180)
+    )
+    state: PublishedDefinition | None = None
+    for number in range(20):
+        definition = WorkflowDefinition(name=NAME, version=1, description=str(number), steps=steps)
+        (event,) = publish(state, definition, as_new=False, now=NOW)
+        state = evolve(state, event)
+    assert state is not None
+    assert state.newest is not None
+    assert state.version(7) == msgspec.structs.replace(state.newest, version=7, description="6")
+    assert sum(map(len, state.packed)) < 20 * 20_000
 
 
 def test_the_same_again_publishes_nothing_but_an_older_one_does() -> None:
@@ -86,7 +106,7 @@ def test_all_versions_are_retired_or_one() -> None:
     assert isinstance(one, DefinitionRetired)
     assert (one.versions, one.newest) == ((3,), state.version(2))
     state = evolve(state, one)
-    assert (state.newest, state.last) == (state.version(2), state.version(3))
+    assert (state.newest, state.last_version) == (state.version(2), 3)
     (rest,) = retire(state, name=NAME, version=None, now=NOW)
     assert isinstance(rest, DefinitionRetired)
     assert (rest.versions, rest.newest) == ((1, 2), None)
