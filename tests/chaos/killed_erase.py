@@ -16,7 +16,7 @@ from infrastructure.sqlite.personal_keys import SqlitePersonalKeys
 BEFORE: dict[str, tuple[Any, str, int]] = {
     "destroyed": (SqlitePersonalKeys, "untold", 1),
     "waited": (Erasing, "_streams", 1),
-    "found": (Erasing, "_tell", 1),
+    "found": (Erasing, "_record", 1),
     "told": (ErasedDocuments, "remake", 1),
     "remade": (SqlitePersonalKeys, "note_told", 1),
     "noted": (Erasing, "_streams", 2),
