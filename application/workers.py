@@ -21,8 +21,12 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class NotBegun(Exception):
-    """The answer to a call that is left for later, because those before it took long."""
+class NotBegun(StoreUnavailable):
+    """The answer to a call that is left for later, because those before it took long. Only a caller whom the
+    end of all work leaves without a later gets it."""
+
+    def __init__(self) -> None:
+        super().__init__("the event store is closed")
 
 
 class Workers(Generic[T, R]):
@@ -97,7 +101,6 @@ class Workers(Generic[T, R]):
         with self._guard:
             left = self._waiting.take_all()
             has_ended = self._guard.wait_for(lambda: not self._at_work, patience_seconds)
-            left += self._waiting.take_all()
         for call in left:
             call.end(StoreUnavailable("the event store is closed"))
         self._executor.shutdown(wait=False)
@@ -132,18 +135,23 @@ class Workers(Generic[T, R]):
                 except Exception as error:
                     answers = [error] * len(begun)
             left = [call for call, answer in zip(begun, answers, strict=True) if type(answer) is NotBegun]
-            if left:
+            places = len(calls)
+            if left and self._put_back(left):
                 answers = [answer for answer in answers if type(answer) is not NotBegun]
                 begun = [call for call in begun if call not in left]
-                self._put_back(left)
+                places -= len(left)
             with suppress(RuntimeError):
-                calls[0].loop.call_soon_threadsafe(self._answer, len(calls) - len(left), begun, answers)
+                calls[0].loop.call_soon_threadsafe(self._answer, places, begun, answers)
 
-    def _put_back(self, calls: "Sequence[_Call[T, R]]") -> None:
+    def _put_back(self, calls: "Sequence[_Call[T, R]]") -> bool:
+        """Let calls be the next. Return False if nothing begins any more."""
         with self._guard:
+            if self._is_closed:
+                return False
             for call in calls:
                 call.has_begun = False
             self._waiting.put_back(calls)
+            return True
 
     def _taken(self) -> "list[_Call[T, R]]":
         with self._guard:

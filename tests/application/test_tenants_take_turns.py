@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import anyio
@@ -100,6 +100,21 @@ def test_what_is_new_is_not_always_behind_what_is_remembered(log: EventLog) -> N
     )
 
 
+def one_worker(
+    together: Callable[[Sequence[str]], Sequence[str | Exception]], *, at_once: int, most_waiting: int
+) -> Workers[str, str]:
+    """A thread; the first letter of what it is given is the tenant."""
+    return Workers(
+        together,
+        size=1,
+        at_once=at_once,
+        most_waiting=most_waiting,
+        turn_seconds=30,
+        patience_seconds=30,
+        line_of=lambda name: name[0],
+    )
+
+
 async def test_who_comes_is_not_behind_all_that_another_tenant_has_sent() -> None:
     done: list[str] = []
     all_are_here = threading.Event()
@@ -109,15 +124,7 @@ async def test_who_comes_is_not_behind_all_that_another_tenant_has_sent() -> Non
         done.append(names[0])
         return [names[0], *(NotBegun() for _ in names[1:])]
 
-    workers = Workers(
-        together,
-        size=1,
-        at_once=100,
-        most_waiting=100,
-        turn_seconds=30,
-        patience_seconds=30,
-        line_of=lambda name: name[0],
-    )
+    workers = one_worker(together, at_once=100, most_waiting=100)
     async with anyio.create_task_group() as tasks:
         for number in range(50):
             tasks.start_soon(workers, f"a{number}")
@@ -130,6 +137,27 @@ async def test_who_comes_is_not_behind_all_that_another_tenant_has_sent() -> Non
     assert workers.close(patience_seconds=5)
 
 
+async def test_what_is_left_for_later_is_refused_if_there_is_no_later() -> None:
+    closed = threading.Event()
+
+    def together(names: Sequence[str]) -> Sequence[str | Exception]:
+        closed.wait(10)
+        return [NotBegun() for _ in names]
+
+    workers = one_worker(together, at_once=1, most_waiting=10)
+
+    async def ask() -> None:
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await workers("a")
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            assert not workers.close()
+            closed.set()
+
+
 async def test_no_tenant_has_all_the_places() -> None:
     thawed = threading.Event()
 
@@ -137,15 +165,7 @@ async def test_no_tenant_has_all_the_places() -> None:
         thawed.wait(10)
         return names
 
-    workers = Workers(
-        together,
-        size=1,
-        at_once=1,
-        most_waiting=10,
-        turn_seconds=30,
-        patience_seconds=30,
-        line_of=lambda name: name[0],
-    )
+    workers = one_worker(together, at_once=1, most_waiting=10)
     refused: list[str] = []
     answered: list[str] = []
 
