@@ -1,6 +1,7 @@
 """Load, decide, append: for all commands that come at the same time, with one read and one commit."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from math import inf
@@ -93,8 +94,9 @@ def decide_together(
     appended together: if the append fails, all of them fail. If another writer appends in between, the stream
     is read and decided again. A command that raises does not affect the others.
 
-    Once that has taken so many ``seconds``, what was decided is appended, and the answer to the rest is
-    :class:`NotBegun`. The first is always decided.
+    Once deciding has taken so many ``seconds``, what was decided is appended, and the answer to the rest is
+    :class:`NotBegun`. The first is always decided, and so is the first of those that lose against another
+    writer.
     """
     time = _Time(seconds)
     try:
@@ -110,21 +112,24 @@ def decide_together(
 
 
 def _decided_alone(log: EventLog, pasts: Pasts, decider: Decider, time: "_Time") -> Answer:
-    return decide_together(log, pasts, [decider])[0] if time.allows_another() else NotBegun()
+    if not time.allows_another():
+        return NotBegun()
+    with time.passing():
+        return decide_together(log, pasts, [decider])[0]
 
 
 class _Time:
-    """How long commands may be decided together. It begins with the first."""
+    """How long commands may be decided together. Reads and appends do not count: a slow store is no reason to
+    leave a command for later, on which another writer would win again."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._until: float | None = None
+        self._left = seconds
         self._one_at_least = True
 
     @property
     def is_over(self) -> bool:
         """Whether the rest is left for later."""
-        return self._until is not None and monotonic() >= self._until
+        return self._left <= 0
 
     def allow_one_at_least(self) -> None:
         """Let the first of these be decided, too: it may be the one that has waited longest."""
@@ -132,10 +137,17 @@ class _Time:
 
     def allows_another(self) -> bool:
         """Return whether to decide one more."""
-        if self._until is None:
-            self._until = monotonic() + self._seconds
         allows, self._one_at_least = self._one_at_least or not self.is_over, False
         return allows
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Count the time of the block."""
+        began = monotonic()
+        try:
+            yield
+        finally:
+            self._left -= monotonic() - began
 
 
 def _decide_together(
@@ -145,17 +157,21 @@ def _decide_together(
     undecided: dict[str, dict[int, Decider]] = {}
     for number, decider in enumerate(deciders):
         undecided.setdefault(decider.stream, {})[number] = decider
-    decide = _decisions
+    decide, next_ones = _decisions, undecided
     for _ in range(_MAX_ATTEMPTS):
         switches = log.ours.switches
         pasts.forget_what_is_past()
-        for decision in _append(log, pasts, decide(pasts, undecided, time), switches):
+        decisions = decide(pasts, next_ones, time)
+        lost = {decision.stream for decision in decisions}
+        for decision in _append(log, pasts, decisions, switches):
+            lost.discard(decision.stream)
             answers.update(decision.answers)
             for number in decision.answers:
                 del undecided[decision.stream][number]
             if not undecided[decision.stream]:
                 del undecided[decision.stream]
-        if not undecided or time.is_over:
+        next_ones = {stream: undecided[stream] for stream in lost} if time.is_over else undecided
+        if not next_ones:
             break
         decide = _fresh_decisions
     for stream, numbers in undecided.items():
@@ -179,7 +195,8 @@ class _Decision:
         for number, decider in deciders.items():
             if not time.allows_another():
                 break
-            self._decide(number, decider)
+            with time.passing():
+                self._decide(number, decider)
 
     @property
     def is_empty(self) -> bool:

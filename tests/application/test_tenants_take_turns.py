@@ -83,21 +83,33 @@ def test_of_one_stream_too_and_in_their_order(log: EventLog) -> None:
     assert [type(answer) for answer in rest] == [NotBegun, NotBegun]
 
 
-def test_what_is_new_is_not_always_behind_what_is_remembered(log: EventLog) -> None:
-    def again(state: Approval | None) -> Sequence[Event]:
-        time.sleep(0.1)
-        asked = ApprovalRequested(
-            approval_id="a", opportunity_id="o", risk_score=1, amount=1, requested_at=NOW
-        )
-        return [asked]
+def again(name: str) -> Decider:
+    """A command that always adds an event, and takes long to decide on."""
 
+    def decide(state: Approval | None) -> Sequence[Event]:
+        time.sleep(0.1)
+        return [
+            ApprovalRequested(approval_id=name, opportunity_id="o", risk_score=1, amount=1, requested_at=NOW)
+        ]
+
+    return Decider(f"{TENANT}/approval/{name}", lambda state, event: state, decide, metadata(), NOW, None)
+
+
+def test_what_is_new_is_not_always_behind_what_is_remembered(log: EventLog) -> None:
     pasts = Pasts(log, most=100)
     decide_together(log, pasts, [request("a")])
-    known = Decider(f"{TENANT}/approval/a", lambda state, event: state, again, metadata(), NOW, None)
     fresh = request("b", tenant=OTHER_TENANT)
-    assert all(
-        isinstance(answer, Committed) for answer in decide_together(log, pasts, [fresh, known], seconds=0.05)
-    )
+    answers = decide_together(log, pasts, [fresh, again("a")], seconds=0.05)
+    assert all(isinstance(answer, Committed) for answer in answers)
+
+
+def test_who_has_lost_a_race_is_decided_anew_and_not_left_for_later(log: EventLog) -> None:
+    """Later it would be decided on what is remembered, and lose again."""
+    ours, another = Pasts(log, most=100), Pasts(log, most=100)
+    decide_together(log, ours, [request("a")])
+    decide_together(log, another, [again("a")])
+    (answer,) = decide_together(log, ours, [again("a")], seconds=0.05)
+    assert isinstance(answer, Committed)
 
 
 def one_worker(
