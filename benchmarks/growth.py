@@ -2,16 +2,17 @@
 
 Three pasts grow, one at a time:
 
-- the log: 1,000 or 1,000,000 events of other tenants, with their documents; - the tenant: 10 or 100,000
-documents in one list, in logs of the same length; - one stream: 10 or 10,000 events. It is the stream of a
-batch job, which has all of the job's runs; a workflow with four steps never has as many.
+- the log: 1,000 or 1,000,000 events of other tenants, with their documents;
+- the tenant: 10 or 100,000 documents in one list, in logs of the same length;
+- one stream: 10 or 10,000 events. It is the stream of a batch job, which has all of the job's runs; a
+  workflow with four steps never has as many.
 
 The work is creating an approval (with everything that follows in projections and outbox), reading one, a page
 of ten, and triggering a job. The cost is the CPU time of the service's process, and for pages and triggers
 also the median response time, one request at a time. The two services run at the same time and get small
-parts of the work alternately, so that a machine that is slower for a while is slower for both. Finally, a
-service is started on 4,000 events that it has not followed: measured is the time per thousand, between the
-first document and the last.
+parts of the work alternately, so that a machine that is slower for a while is slower for both. Finally, each
+service is started several times, alternately, on 4,000 events that it has not followed: measured is the time
+per thousand, between the first document and the last, by the clock and by the CPU of the process.
 """
 
 import shutil
@@ -35,6 +36,7 @@ WARM_UP = 50
 BACKLOG = 4_000
 TRIGGERS = 40
 TURNS = 10
+STARTS = 5
 QUIET_SECONDS = 1.0
 PAGE = Call("GET", "hitl/approvals?limit=10")
 TRIGGER = Call("POST", f"jobs/{JOB}/trigger", {"metadata": {}}, SYSTEM_TENANT)
@@ -62,6 +64,7 @@ def run(options: Options) -> list[Measurement]:
             Past(1_000, job_events=10),
             Past(1_000, job_events=stream),
             only=_trigger_costs,
+            parts_a_round=3,
         ),
     ]
 
@@ -73,9 +76,10 @@ def _grown(
     small: Past,
     big: Past,
     only: "Callable[[Options, _Sides], _Costs] | None" = None,
+    parts_a_round: int = 1,
 ) -> list[Measurement]:
     found: dict[str, dict[str, list[float]]] = {"big": defaultdict(list), SMALL: defaultdict(list)}
-    for _ in range(options.rounds):
+    for _ in range(options.rounds * parts_a_round):
         with _side_by_side(options, {"big": big, SMALL: small}) as sides:
             for side, costs in (only or _costs)(options, sides).items():
                 for work, cost in costs.items():
@@ -100,6 +104,7 @@ _TITLES: Mapping[str, tuple[str, str]] = {
     "page": ("a page of ten", "µs CPU"),
     "page-latency": ("a page of ten, median", "ms"),
     "catch-up": ("1,000 events followed after a start", "ms"),
+    "catch-up-cpu": ("1,000 events followed after a start, CPU", "ms CPU"),
     "trigger": ("a job triggered, with all that follows", "µs CPU"),
     "trigger-latency": ("a job triggered, median", "ms"),
 }
@@ -133,11 +138,14 @@ def _costs(options: Options, sides: _Sides) -> _Costs:
         "page-latency": _in_parts(sides, lambda _, service: _median_ms(service, [PAGE] * (WARM_UP // 5))),
         "command": _in_parts(sides, lambda _, service: _command_us(service, part // 2)),
     }
-    costs = {side: {work: costs[side] for work, costs in found.items()} for side in sides}
-    for side, service in sides.items():
+    for service in sides.values():
         service.stop()
-        costs[side]["catch-up"] = _catch_up_ms(options.service_root, service.data_dir)
-    return costs
+    root = options.service_root
+    behind = {side: _left_behind(root, service.data_dir) for side, service in sides.items()}
+    turns = in_turns(STARTS, {side: partial(_catch_up, root, *of_side) for side, of_side in behind.items()})
+    for work, clock in (("catch-up", 0), ("catch-up-cpu", 1)):
+        found[work] = {side: statistics.median(turn[clock] for turn in turns[side]) for side in sides}
+    return {side: {work: costs[side] for work, costs in found.items()} for side in sides}
 
 
 def _trigger_costs(_: Options, sides: _Sides) -> _Costs:
@@ -196,21 +204,30 @@ def _median_ms(service: RunningService, calls: Sequence[Call]) -> float:
     return statistics.median(answer.seconds for answer in ask_all(service.url, calls, 1)) * 1e3
 
 
-def _catch_up_ms(root: Path, data: Path) -> float:
-    """Return the milliseconds to follow 1,000 events. Older documents and positions are put back before the
-    start, so that the log is ahead of them as after a crash."""
-    behind = [data / "documents.db", data / "events-followers.db"]
-    for file in behind:
+def _left_behind(root: Path, data: Path) -> tuple[Path, list[str]]:
+    """Add ``BACKLOG`` approvals to a log, and keep its documents and positions of before, as after a crash.
+    Return the folder and the approvals' IDs."""
+    for file in _behind(data):
         shutil.copy(file, file.with_suffix(".before"))
     with running_service(root, _QUIET, data_dir=data) as service:
-        asked = [each.json["id"] for each in ask_all(service.url, list(creating(BACKLOG)), 8)]
-    for file in behind:
-        file.with_suffix(".before").replace(file)
+        return data, [each.json["id"] for each in ask_all(service.url, list(creating(BACKLOG)), 8)]
+
+
+def _behind(data: Path) -> list[Path]:
+    return [data / "documents.db", data / "events-followers.db"]
+
+
+def _catch_up(root: Path, data: Path, asked: Sequence[str]) -> Sequence[float]:
+    """Start a service on the documents of before. Return the milliseconds to follow 1,000 events, by the
+    clock and by the CPU of the process."""
+    for file in _behind(data):
+        shutil.copy(file.with_suffix(".before"), file)
     with prepared_service(root, _QUIET, data_dir=data) as service:
         service.launch()
-        seconds = _until_there(data / "documents.db", asked)
+        clocks = (time.perf_counter, partial(_cpu_seconds, service.pid))
+        seconds = _until_there(data / "documents.db", asked, clocks)
         service.until_ready()
-    return seconds * 1_000 * 1_000
+    return [each * 1_000 * 1_000 for each in seconds]
 
 
 def _until_quiet(service: RunningService) -> None:
@@ -222,19 +239,22 @@ def _until_quiet(service: RunningService) -> None:
             return
 
 
-def _until_there(documents: Path, ids: Sequence[str]) -> float:
-    """Wait for the documents. Return the seconds per document, from the first one that was seen. The file is
-    read directly, so that the service has no additional load."""
+def _until_there(
+    documents: Path, ids: Sequence[str], clocks: Sequence[Callable[[], float]] = ()
+) -> Sequence[float]:
+    """Wait for the documents. Return the seconds per document by each clock, from the first one that was
+    seen. The file is read directly, so that the service has no additional load."""
     marks = ", ".join("?" * len(ids))
     statement = f"SELECT count(*) FROM hitl_approvals WHERE tenant = ? AND id IN ({marks})"
     deadline = time.monotonic() + 60
     uri = f"{documents.as_uri()}?mode=ro"
-    first, at_first = 0.0, 0
+    begun, at_first = [0.0] * len(clocks), 0
     with closing(sqlite3.connect(uri, uri=True, timeout=10)) as connection:
         while (found := connection.execute(statement, (TENANT, *ids)).fetchone()[0]) < len(ids):
             if found and not at_first:
-                first, at_first = time.perf_counter(), found
+                begun, at_first = [clock() for clock in clocks], found
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the documents of {len(ids)} approvals are not there after a minute")
             time.sleep(0.005)
-    return (time.perf_counter() - first) / (len(ids) - at_first) if at_first else 0.0
+    took = [clock() - began for clock, began in zip(clocks, begun, strict=True)]
+    return [each / (len(ids) - at_first) if at_first else 0.0 for each in took]
