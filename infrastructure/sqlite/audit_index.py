@@ -25,9 +25,10 @@ from infrastructure.audit_sql import (
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.many_rows import insert
 
-_SEPARATELY = ("PRAGMA cache_size=-16384", "PRAGMA wal_autocheckpoint=16384")
-"""Settings of the writer, in KiB and in pages. Rows are inserted all over the indexes, so a page should be
-read from the file, and written back, once for many rows."""
+_CACHE_KIB = 16_384
+_CHECKPOINT_PAGES = 16_384
+"""Rows are inserted all over the indexes, so a page should be read from the file, and written back, once for
+many rows."""
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS audit_position"
@@ -76,7 +77,8 @@ class SqliteAuditIndex:
 
     async def create(self) -> None:
         """Create the tables that are missing."""
-        await self._database.execute(*_SEPARATELY, *_SCHEMA)
+        await self._database.execute(*_SCHEMA)
+        await self._database.tune(cache_kib=_CACHE_KIB, checkpoint_pages=_CHECKPOINT_PAGES)
 
     async def reached(self, partition: str) -> str | None:
         """Return the position of the log up to which the index is complete."""

@@ -59,6 +59,23 @@ class SqliteDatabase:
 
         await self.write(carry_out)
 
+    async def tune(self, *, cache_kib: int, checkpoint_pages: int) -> None:
+        """Let the writer keep more pages in memory, and copy them from the write-ahead log to the file only
+        when so many have come together. This suits rows that are inserted all over the indexes.
+
+        The copies that undo a single statement stay in memory as well, and so would what is sorted for a new
+        index, however large: call this after indexes have been created.
+        """
+
+        def set_pragmas() -> None:
+            self._check_open()
+            with failures_translated(self._path):
+                self._writer.execute(f"PRAGMA cache_size=-{cache_kib}")
+                self._writer.execute(f"PRAGMA wal_autocheckpoint={checkpoint_pages}")
+                self._writer.execute("PRAGMA temp_store=MEMORY")
+
+        await run_sync(set_pragmas, limiter=self._writer_turn)
+
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` in one transaction.
 

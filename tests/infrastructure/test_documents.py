@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
+from uuid import uuid4
 
 import anyio
 import msgspec
@@ -357,6 +358,14 @@ class TestSqliteDocuments(LastingDocumentsCases):
         assert any(step.startswith("SEARCH document USING INDEX") and "id=?" in step for step in steps), steps
         assert not any(step.startswith(("SCAN document", "SCAN things")) for step in steps), steps
 
+    async def test_documents_among_many_cost_few_writes_each(self, tmp_path: Path) -> None:
+        async with self.opened(tmp_path) as documents:
+            await documents.put(THINGS, [thing(str(uuid4()), kind=str(uuid4())) for _ in range(3_000)])
+            among_many = [thing(str(uuid4()), kind=str(uuid4())) for _ in range(500)]
+            before = _writes_of_this_process()
+            await documents.put(THINGS, among_many)
+            assert _writes_of_this_process() - before < 6 * len(among_many)
+
     async def test_a_closed_file_is_unavailable_and_not_broken(self, tmp_path: Path) -> None:
         async with self.opened(tmp_path) as documents:
             pass
@@ -372,6 +381,11 @@ class TestSqliteDocuments(LastingDocumentsCases):
     def test_a_folder_that_is_missing_is_unavailable(self, tmp_path: Path) -> None:
         with pytest.raises(StoreUnavailable, match="unable to open"):
             SqliteDatabase(tmp_path / "missing" / "documents.db", synchronous="NORMAL")
+
+
+def _writes_of_this_process() -> int:
+    (told,) = (line for line in Path("/proc/self/io").read_text().splitlines() if line.startswith("syscw"))
+    return int(told.split()[1])
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 5)), max_size=12))
