@@ -28,6 +28,8 @@ from benchmarks.wire import PATIENCE_SECONDS, wire
 from tests.neighbours import Names
 
 IDLE = "FastStream, doing nothing"
+IDLE_THEN = (IDLE, 3_970)
+"""Messages a second of this program, when the machine was as quick as the one on which the aims were set."""
 REQUESTED = "hitl.approval.requested"
 PREFETCH = 64
 
@@ -58,7 +60,7 @@ def run(options: Options) -> list[Measurement]:
             sides[IDLE] = partial(_idle, count)
         rounds = in_turns(options.rounds, sides)
     idle = {IDLE: [each.a_second for each in rounds[IDLE]]} if options.with_references else {}
-    aims = [Aim("at least", 3_000), Aim("at least", 0.5, IDLE)]
+    aims = [Aim("at least", 3_000, set_beside=IDLE_THEN), Aim("at least", 0.5, IDLE)]
     return [
         *_measurements("consume.sqlite", "SQLite", count, rounds["sqlite"], idle, aims),
         *_measurements("consume.postgres", "PostgreSQL", count, rounds["postgres"], idle, []),

@@ -27,6 +27,8 @@ from benchmarks.wrk import CONNECTIONS, wrk
 from tests.services import free_port
 
 BARE = "bare Starlette route"
+BARE_THEN = (BARE, 11_400)
+"""Requests a second on the machine on which the aims were set."""
 COUNT = 400
 
 
@@ -55,7 +57,7 @@ def run(options: Options) -> list[Measurement]:
         "requests/s",
         [each.a_second for each in ours],
         {BARE: [each.a_second for each in bare]} if bare else {},
-        [Aim("at least", 10_000), Aim("at least", 1.0, BARE)],
+        [Aim("at least", 10_000, set_beside=BARE_THEN), Aim("at least", 1.0, BARE)],
         notes=[f"wrk, 1 thread, {CONNECTIONS} connections, {seconds:g} s a round, {COUNT} documents in turn"],
     )
     cpu = Measurement(

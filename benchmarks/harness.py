@@ -42,24 +42,41 @@ class Options:
 
 @dataclass(frozen=True)
 class Aim:
-    """A bound for our median, or with ``reference`` for its ratio to that reference's median."""
+    """A bound for our median, or with ``reference`` for its ratio to that reference's median.
+
+    An absolute rate was set on some machine. ``set_beside`` says how much a reference did on that one: on a
+    machine where the reference does less, the rate aimed at is less in the same proportion.
+    """
 
     bound: Literal["at least", "at most"]
     number: float
     reference: str | None = None
+    set_beside: tuple[str, float] | None = None
+
+    def here(self, measurement: "Measurement") -> float:
+        """Return the number on the machine of a measurement."""
+        if self.set_beside is None or self.set_beside[0] not in measurement.references:
+            return self.number
+        name, then = self.set_beside
+        return self.number * min(1.0, statistics.median(measurement.references[name]) / then)
 
     def reached(self, measurement: "Measurement") -> bool | None:
         """Return whether the aim is reached, or None if the reference was not measured."""
         if self.reference is not None and self.reference not in measurement.references:
             return None
         found = measurement.ratio(self.reference) if self.reference else measurement.median
-        return found >= self.number if self.bound == "at least" else found <= self.number
+        wanted = self.here(measurement)
+        return found >= wanted if self.bound == "at least" else found <= wanted
 
-    def words(self, unit: str) -> str:
+    def words(self, measurement: "Measurement") -> str:
         """Return the aim in words, for the table."""
         if self.reference:
             return f"{self.bound} {self.number:g} × {self.reference}"
-        return f"{self.bound} {readable(self.number)} {unit}"
+        told = f"{self.bound} {readable(self.number)} {measurement.unit}"
+        if self.set_beside and (here := self.here(measurement)) < self.number:
+            name, then = self.set_beside
+            return f"{told} where {name} does {readable(then)}: {readable(here)} here"
+        return told
 
 
 @dataclass

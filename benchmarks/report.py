@@ -97,7 +97,7 @@ def _row(measurement: Measurement) -> str:
         f"{spread(measurement.ours)} {measurement.unit}",
         "<br>".join(f"{name}: {spread(values)}" for name, values in measurement.references.items()),
         "<br>".join(f"{measurement.ratio(name):.2f}" for name in measurement.references),
-        "<br>".join(aim.words(measurement.unit) for aim in measurement.aims),
+        "<br>".join(aim.words(measurement) for aim in measurement.aims),
         "<br>".join(_REACHED[aim.reached(measurement)] for aim in measurement.aims),
     ]
     return f"| {' | '.join(cells)} |"
@@ -109,6 +109,7 @@ def _with_medians(outcome: Outcome) -> dict[str, Any]:
         shown["median"] = measurement.median
         shown["ratios"] = {name: measurement.ratio(name) for name in measurement.references}
         for aim, each in zip(shown["aims"], measurement.aims, strict=True):
+            aim["here"] = each.here(measurement)
             aim["reached"] = each.reached(measurement)
     return found
 

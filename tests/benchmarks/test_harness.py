@@ -33,6 +33,17 @@ def test_an_aim_is_held_against_the_median_or_the_ratio() -> None:
     assert Aim("at least", 0.56, "bare").reached(found) is False
 
 
+def test_a_rate_aimed_at_is_less_where_the_reference_does_less_and_never_more() -> None:
+    aim = Aim("at least", 100, set_beside=("bare", 200))
+    slow, quick = measurement([60], [100]), measurement([60], [400])
+
+    assert (aim.here(slow), aim.here(quick)) == (50, 100)
+    assert (aim.reached(slow), aim.reached(quick)) == (True, False)
+    assert aim.words(slow) == "at least 100 1/s where bare does 200: 50 here"
+    assert aim.words(quick) == "at least 100 1/s"
+    assert aim.here(Measurement("work", "Alone", "1/s", [60])) == 100
+
+
 def test_an_aim_at_a_reference_that_was_not_measured_is_neither_reached_nor_missed() -> None:
     assert Aim("at least", 0.5, "another").reached(measurement([1], [1])) is None
 
