@@ -54,8 +54,7 @@ def drop_counts(connection: sqlite3.Connection, container: Container) -> None:
 
 def kept_count(connection: sqlite3.Connection, container: Container, tenant: str, query: Query) -> int | None:
     """Return how many documents a query matches, whatever their lists hold, if that number is kept."""
-    cut = query.sort_from is not None or query.sort_before is not None or query.below
-    if cut or len(query.equal) > 1 or not query.equal.keys() <= set(container.filter_fields):
+    if not is_kept(container, query):
         return None
     ((field, value),) = query.equal.items() or [("", "")]
     row = connection.execute(
@@ -63,6 +62,12 @@ def kept_count(connection: sqlite3.Connection, container: Container, tenant: str
         (tenant, field, value),
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def is_kept(container: Container, query: Query) -> bool:
+    """Return whether the number of what a query matches is kept, whatever their lists hold."""
+    cut = query.sort_from is not None or query.sort_before is not None or query.below
+    return not cut and len(query.equal) <= 1 and query.equal.keys() <= set(container.filter_fields)
 
 
 def count_triggers(container: Container) -> dict[str, str]:

@@ -119,15 +119,7 @@ class SqliteDatabase:
         Raises:
             StoreUnavailable: the file cannot be read.
         """
-
-        def snapshot(connection: sqlite3.Connection) -> T:
-            connection.execute("BEGIN")
-            try:
-                return work(connection)
-            finally:
-                connection.execute("COMMIT")
-
-        return await self._on_a_reader(snapshot)
+        return await self._on_a_reader(lambda reader: _on_one_snapshot(reader, work))
 
     async def select(self, statement: str, *parameters: object) -> list[Any]:
         """Return the rows of one statement, which is a snapshot by itself.
@@ -142,6 +134,10 @@ class SqliteDatabase:
         self._check_open()
         with failures_translated(self._path):
             return work(self._here)
+
+    def read_here_at_once(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run some look-ups, or a short walk along an index, on one snapshot and on the calling thread."""
+        return self.read_here(lambda reader: _on_one_snapshot(reader, work))
 
     async def overwrite_freed(self) -> None:
         """Remove copies of replaced data from the write-ahead log. If a reader prevents that for long, the
@@ -211,6 +207,14 @@ class SqliteDatabase:
                 connection.close()
                 raise
         return connection
+
+
+def _on_one_snapshot(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    connection.execute("BEGIN")
+    try:
+        return work(connection)
+    finally:
+        connection.execute("COMMIT")
 
 
 class failures_translated:

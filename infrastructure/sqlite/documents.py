@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from application.log_batches import page_of
-from infrastructure.sqlite.counts import drop_counts, forget_common_counts, keep_counts
+from infrastructure.sqlite.counts import drop_counts, forget_common_counts, is_kept, keep_counts
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.lists import drop_lists, keep_lists
 from infrastructure.sqlite.many_rows import insertions
@@ -17,6 +17,9 @@ from infrastructure.sqlite.totals import total_of
 from projections.ports import Container, Document, Page, Query, Replacement
 
 _FEW_KEYS = 4
+_SHORT = 100
+"""The most documents of a page that is read on the calling thread."""
+
 _PAGE = 1_000
 _CACHE_KIB = 16_384
 _CHECKPOINT_PAGES = 4_096
@@ -104,7 +107,8 @@ class SqliteDocuments:
         return left
 
     async def query(self, container: Container, tenant: str, query: Query) -> Page:
-        """A page of a tenant's documents, the newest first unless the query says otherwise."""
+        """A page of a tenant's documents, the newest first unless the query says otherwise. If it is a short
+        walk along an index, it is read on this very thread."""
 
         def select(connection: sqlite3.Connection) -> Page:
             total = total_of(connection, container, tenant, query) if query.counted else 0
@@ -116,6 +120,8 @@ class SqliteDocuments:
                 (shown[-1][3], shown[-1][0]) if more else None,
             )
 
+        if _is_short(container, query):
+            return self._database.read_here_at_once(select)
         return await self._database.read(select)
 
     async def scan(self, container: Container, tenants: Sequence[str]) -> AsyncIterator[Sequence[Document]]:
@@ -148,6 +154,12 @@ class SqliteDocuments:
     async def ping(self) -> None:
         """Ask the file for an answer."""
         await self._database.read(lambda connection: connection.execute("SELECT 1").fetchone())
+
+
+def _is_short(container: Container, query: Query) -> bool:
+    """Return whether a page is a walk along an index over no more documents than it shows, with a number that
+    is kept."""
+    return is_kept(container, query) and not query.any_of and not query.none_of and query.limit <= _SHORT
 
 
 def by_keys(container: Container) -> str:

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
+from threading import Event
 from uuid import uuid4
 
 import anyio
@@ -357,6 +358,25 @@ class TestSqliteDocuments(LastingDocumentsCases):
         steps = [row[3] for row in plan]
         assert any(step.startswith("SEARCH document USING INDEX") and "id=?" in step for step in steps), steps
         assert not any(step.startswith(("SCAN document", "SCAN things")) for step in steps), steps
+
+    async def test_a_short_page_does_not_wait_for_the_threads_of_long_ones(self, tmp_path: Path) -> None:
+        database, release = SqliteDatabase(tmp_path / "documents.db", synchronous="NORMAL"), Event()
+        documents = SqliteDocuments(database)
+        await documents.create([THINGS])
+        await documents.put(THINGS, [thing("a", kind="x")])
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(database.read, lambda _: release.wait())
+            await anyio.wait_all_tasks_blocked()
+            try:
+                with anyio.fail_after(5):
+                    page = await documents.query(THINGS, TENANT, Query(equal={"kind": "x"}))
+                with anyio.move_on_after(0.1) as long:
+                    await documents.query(THINGS, TENANT, Query(sort_from="2026"))
+            finally:
+                release.set()
+        database.close()
+        assert (ids(page), page.total, long.cancelled_caught) == (["a"], 1, True)
 
     async def test_documents_among_many_cost_few_writes_each(self, tmp_path: Path) -> None:
         async with self.opened(tmp_path) as documents:
