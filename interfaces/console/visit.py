@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -19,6 +20,8 @@ from interfaces.rest.requests import raw_body
 
 HOME = "/console"
 _MOST_FORM_BYTES = 256 * 1024
+_AFTER_OWNER = "."
+"""Separates the parts of a key: for whom it was made, and a UUID."""
 
 
 class Visit:
@@ -66,8 +69,20 @@ class Visit:
         return quote(id.lower())
 
     async def form(self) -> list[tuple[str, str]]:
-        """Return the fields of the form that was sent. Raises as :func:`form_of` does."""
-        return await form_of(self.request)
+        """Return the fields of the form that was sent.
+
+        Raises:
+            ApiError: 413, it is too large.
+            Refused: its page was made for another user or tenant: a later sign-in in another tab has replaced
+                the cookie.
+        """
+        fields = await form_of(self.request)
+        owner, is_marked, _ = dict(fields).get("key", "").partition(_AFTER_OWNER)
+        if is_marked and owner != _owner_of(_who(self._tenant, self.person)):
+            now = f"{self.person or 'nobody'} of tenant {self._tenant}"
+            told = f"This page was loaded for another user or tenant, and you are now signed in as {now}."
+            raise Refused(409, "CONFLICT", told)
+        return fields
 
     def page(self, template: str, context: Mapping[str, Any], refused: Refused | None = None) -> Response:
         """Return a page, with the error if an action was ``refused``."""
@@ -108,14 +123,25 @@ async def form_of(request: Request) -> list[tuple[str, str]]:
 def frame_of(
     person: str | None, *, signs_in: bool, path: str = "", tenant: str | None = None
 ) -> Mapping[str, Any]:
-    """Return the context that every page has: a new idempotency key for its forms, and for the system tenant
-    the links to its pages."""
+    """Return the context that every page has: a new idempotency key for its forms, which also says for whom
+    they were made, and for the system tenant the links to its pages."""
+    who = _who(tenant, person) if tenant else ""
     return {
         "person": person,
         "signs_in": signs_in,
-        "key": new_id(),
+        "key": f"{_owner_of(who)}{_AFTER_OWNER}{new_id()}",
         "path": path,
         "is_of_the_system": tenant == SYSTEM_TENANT,
-        "who": f"{tenant} {person}" if tenant else "",
+        "who": who,
         "is_undone": False,
     }
+
+
+def _who(tenant: str, person: str | None) -> str:
+    return f"{tenant} {person}"
+
+
+def _owner_of(who: str) -> str:
+    """Return what a key has of the user for whom it was made. It protects from mistakes, not from forgery:
+    that is what the cookie and the origin are for."""
+    return sha256(who.encode()).hexdigest()[:16]

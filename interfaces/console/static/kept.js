@@ -3,7 +3,7 @@
 // it with changes, and is deleted once the next page is neither the sign-in page nor an error. It is also deleted when the user
 // signs out, or another user signs in. The form's idempotency key is kept, so that a command that was processed is not repeated,
 // and so are the hashes of the values that the form had shown.
-const KEPT = "orchestrator.form", UUID = 36;
+const KEPT = "orchestrator.form", KEY = 53; // characters: for whom the page was made, a full stop, a UUID
 const who = document.body.dataset.who, isUndone = document.body.hasAttribute("data-undone");
 
 function keep(form, how = {}) {
@@ -26,7 +26,7 @@ function fieldsOf(form) {
   return [...form.elements].filter((each) => each.name && (each.type !== "hidden" || ["key", "seen"].includes(each.name)) && !["password", "submit"].includes(each.type));
 }
 
-function nameOf(form) { return form.elements.key.value.slice(UUID); }
+function nameOf(form) { return form.elements.key.value.slice(KEY); }
 
 function isChanged(field) {
   return field.type === "checkbox" ? field.checked !== field.defaultChecked : field.type !== "hidden" && "defaultValue" in field && field.value !== field.defaultValue;
