@@ -41,6 +41,9 @@ _PARTS = (
 _SOME_TENANT = "7d0f3f2e-6a51-4b0c-9a53-1b2f5a1c9e10"
 """The tenant of the README's tour and of the demo."""
 
+_MOST_SIGN_IN_BYTES = 64 * 1024
+"""The limit for the one form that anybody can send, which has a token and an address."""
+
 
 class Console:
     """Pages for users who are signed in. ``app`` is the REST API."""
@@ -119,7 +122,7 @@ class Console:
             return self._not_from_here(request)
         to, form = HOME, dict[str, str]()
         try:
-            form = dict(await form_of(request))
+            form = dict(await form_of(request, _MOST_SIGN_IN_BYTES))
             to = _inside(form.get("to", ""))
             told, headers = self._session.read_form(request, form)
             self._authenticate(headers)

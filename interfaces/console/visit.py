@@ -15,11 +15,13 @@ from interfaces.console.hidden import typed
 from interfaces.console.pages import Pages
 from interfaces.console.trouble import trouble
 from interfaces.ids import new_id
+from interfaces.rest.errors import ApiError
 from interfaces.rest.identity import Caller
-from interfaces.rest.requests import raw_body
+from interfaces.rest.requests import MAX_BODY_BYTES, raw_body
 
 HOME = "/console"
-_MOST_FORM_BYTES = 256 * 1024
+_MOST_FIELDS = 10_000
+"""How many fields a form has at most: reading many small ones takes long."""
 _AFTER_OWNER = "."
 """Separates the parts of a key: for whom it was made, and a UUID."""
 
@@ -72,7 +74,7 @@ class Visit:
         """Return the fields of the form that was sent.
 
         Raises:
-            ApiError: 413, it is too large.
+            ApiError: 413, it is too large, or has too many fields.
             Refused: its page was made for another user or tenant: a later sign-in in another tab has replaced
                 the cookie.
         """
@@ -107,13 +109,15 @@ class Visit:
 Handler = Callable[[Visit], Awaitable[Response]]
 
 
-async def form_of(request: Request) -> list[tuple[str, str]]:
-    """Return the fields of the form that was sent, including empty ones.
+async def form_of(request: Request, most: int = MAX_BODY_BYTES) -> list[tuple[str, str]]:
+    """Return the fields of the form that was sent, including empty ones, of at most ``most`` bytes.
 
     Raises:
-        ApiError: 413, it is too large.
+        ApiError: 413, it is too large, or has too many fields.
     """
-    raw = await raw_body(request, _MOST_FORM_BYTES)
+    raw = await raw_body(request, most)
+    if raw.count(b"&") >= _MOST_FIELDS:
+        raise ApiError(413, "PAYLOAD_TOO_LARGE", f"the form must have at most {_MOST_FIELDS} fields")
     return [
         (name, typed(value))
         for name, value in parse_qsl(raw.decode(errors="replace"), keep_blank_values=True)
