@@ -72,6 +72,7 @@ class Console:
         ]
         if not isinstance(self._session, GatewaySession):
             routes.append(Route(f"{HOME}/sign-in", self._sign_in, methods=["POST"]))
+            routes.append(Route(f"{HOME}/sign-in", _to_sign_in, methods=["GET"]))
             routes.append(Route(f"{HOME}/sign-out", self._sign_out, methods=["POST"]))
         return [*static_routes(), Route(f"{HOME}/", _home, methods=["GET"]), *routes]
 
@@ -188,6 +189,12 @@ class Console:
 
 async def _home(request: Request) -> Response:
     return RedirectResponse(HOME, status_code=308)
+
+
+async def _to_sign_in(request: Request) -> Response:
+    """Go to the home page, which asks for a sign-in if need be. A refused sign-in leaves the browser at this
+    address, where it may be loaded again or kept as a bookmark."""
+    return RedirectResponse(HOME, status_code=303)
 
 
 def _inside(address: str) -> str:
