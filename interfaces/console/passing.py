@@ -14,6 +14,7 @@ from interfaces.rest.errors import ApiError
 
 _KEPT = ("type", "asgi", "http_version", "method", "scheme", "server", "client", "extensions")
 _ASKED = (b"last-event-id", b"accept", b"accept-encoding")
+_NOT_SNIFFED = (b"x-content-type-options", b"nosniff")
 
 
 class Passed(Response):
@@ -50,7 +51,8 @@ class Passed(Response):
 
 
 class _Refusal:
-    """Sends a successful response on, and keeps one that is an error."""
+    """Sends a successful response on, without the ID of the API's own request, and keeps one that is an
+    error."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -64,6 +66,9 @@ class _Refusal:
             self._status, self._headers = message["status"], Headers(raw=message["headers"])
         elif self._status:
             self._body += message.get("body", b"")
+        elif message["type"] == "http.response.start":
+            headers = [each for each in message["headers"] if each[0] != b"x-request-id"]
+            await self._send({**message, "headers": [*headers, _NOT_SNIFFED]})
         else:
             await self._send(message)
 

@@ -61,3 +61,18 @@ async def test_the_console_is_found_with_a_slash_behind_it(running: Service) -> 
     async with running.client() as visitor:
         answer = await visitor.get("/console/")
     assert (answer.status_code, answer.headers["location"]) == (308, "/console")
+
+
+@pytest.mark.parametrize("name", ["audit/export", "workflows/{id}/stream"])
+async def test_what_is_passed_on_has_the_headers_of_a_page(running: Service, name: str) -> None:
+    async with running.client(**{"X-User-ID": "ada"}) as visitor:
+        body = {"definition": "opportunity-analysis", "opportunityId": "opp-1"}
+        begun = (await visitor.post("/api/v1/workflows", json=body)).json()
+        path = name.format(id=begun["workflowId"])
+        assert (
+            await visitor.post(f"/api/v1/workflows/{begun['workflowId']}/cancel", json={"reason": "so"})
+        ).is_success
+        shown = await visitor.get(f"/console/{path}", headers={"X-Request-ID": "of-the-visitor"})
+    assert shown.status_code == 200
+    assert shown.headers.get_list("X-Request-ID") == ["of-the-visitor"]
+    assert shown.headers["X-Content-Type-Options"] == "nosniff"
