@@ -191,8 +191,12 @@ def command_line(actions: Actions, version: str, *, with_traceback: bool = False
     @click.option("--subject", help="Whom to erase: a person's id, a customer's id, or opportunity:ID.")
     @click.option("--reason", help="The reason, for the record. Do not give personal data.")
     @click.option("--dry-run", is_flag=True, help="Print what would be erased, and change nothing.")
-    @click.option("--again", is_flag=True, help="Repeat every erasure, after a backup of keys was restored.")
-    @click.option("--lost", is_flag=True, help="Record keys that are lost for good as destroyed.")
+    @click.option(
+        "--again",
+        is_flag=True,
+        help="Repeat every erasure, after a backup of keys was restored. Give no other of these options.",
+    )
+    @click.option("--lost", is_flag=True, help="Record all keys that are lost for good as destroyed.")
     @config_option
     def erase(
         tenant: str | None,

@@ -17,6 +17,8 @@ from domain.errors import StoreUnavailable
 from infrastructure.clock import SystemClock
 
 _NOTHING = "nothing to erase: no values are sealed under a key of this subject"
+_NOTHING_AGAIN = "nothing to erase again: of the keys that were destroyed none has come back"
+_NOTHING_LOST = "nothing is lost: every sealed value has its key, or was erased"
 
 
 async def erase(
@@ -33,12 +35,10 @@ async def erase(
     erasures are completed too.
 
     Raises:
-        CannotStart: a store cannot be used, or nobody was named.
+        CannotStart: a store cannot be used; or nobody was named, or somebody with ``again`` or ``lost``,
+            which are about everybody.
     """
-    if not again and not lost and not (tenant and subject):
-        raise CannotStart(
-            "name whom to erase with --tenant and --subject; or use --again (repeat every erasure) or --lost"
-        )
+    _check_options(tenant, subject, dry_run=dry_run, again=again, lost=lost)
 
     async def wait() -> None:
         await anyio.sleep(settings.privacy.fresh_seconds + MARGIN_SECONDS)
@@ -62,8 +62,11 @@ async def erase(
             if again:
                 told = await erasing.erase_again()
             elif lost and dry_run:
-                for key in await erasing.lost():
+                found_lost = await erasing.lost()
+                for key in found_lost:
                     click.echo(f"lost: tenant {key.tenant}, key {key.id}")
+                if not found_lost:
+                    click.echo(_NOTHING_LOST)
                 return
             elif lost:
                 told = await erasing.give_up(reason)
@@ -81,7 +84,29 @@ async def erase(
     for line in documents.said:
         click.echo(line)
     if not told:
-        click.echo(_NOTHING)
+        click.echo(_NOTHING_AGAIN if again else _NOTHING_LOST if lost else _NOTHING)
+
+
+def _check_options(
+    tenant: str | None, subject: str | None, *, dry_run: bool, again: bool, lost: bool
+) -> None:
+    """Refuse options that would be ignored. What is destroyed does not come back."""
+    if not again and not lost:
+        if not (tenant and subject):
+            raise CannotStart(
+                "name whom to erase with --tenant and --subject; or use --again (repeat every erasure) or"
+                " --lost"
+            )
+        return
+    given = {
+        "--lost": again and lost,
+        "--dry-run": again and dry_run,
+        "--tenant": tenant is not None,
+        "--subject": subject is not None,
+    }
+    if ignored := [name for name, is_given in given.items() if is_given]:
+        option = "--again" if again else "--lost"
+        raise CannotStart(f"{option} is about everybody's keys: it does not go with {', '.join(ignored)}")
 
 
 def _would(found: UnderKey | None) -> list[str]:

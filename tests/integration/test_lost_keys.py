@@ -134,9 +134,38 @@ async def test_keys_of_an_older_backup_are_told_and_given_up_in_words(
     assert capsys.readouterr().out == f"lost: tenant {found['tenantId']}, key {lost}\n"
     await erase(restored.settings, None, None, "gone with a disk", dry_run=False, again=False, lost=True)
     assert f"erased: tenant {found['tenantId']}, key {lost}" in capsys.readouterr().out
+    await erase(restored.settings, None, None, None, dry_run=True, again=False, lost=True)
+    await erase(restored.settings, None, None, None, dry_run=False, again=True)
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "nothing is lost",
+        "nothing to erase again",
+    ]
     assert await restored.start() == []
     await restored.log.index()
     assert kinds(await restored.verify()) == []
+
+
+@pytest.mark.parametrize(
+    ("whom", "given", "ignored"),
+    [
+        ((TENANT, USER), "again", "--tenant, --subject"),
+        ((None, None), "again dry-run", "--dry-run"),
+        ((None, None), "again lost", "--lost"),
+        ((TENANT, None), "lost", "--tenant"),
+    ],
+)
+async def test_an_option_that_would_be_ignored_is_refused_before_a_key_is_destroyed(
+    tmp_path: Path, whom: tuple[str | None, str | None], given: str, ignored: str
+) -> None:
+    with pytest.raises(CannotStart, match=f"does not go with {ignored}$"):
+        await erase(
+            settings_in(tmp_path),
+            *whom,
+            None,
+            dry_run="dry-run" in given,
+            again="again" in given,
+            lost="lost" in given,
+        )
 
 
 async def test_what_was_erased_is_not_lost(restored: Restored) -> None:
