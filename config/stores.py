@@ -20,7 +20,7 @@ from application.ports import Leases, StepCalls, Timers
 from application.snapshots import SnapshotStore
 from application.store_clock import StoreClock
 from config.audit_stores import AuditStores
-from config.folders import claim
+from config.folders import REBUILD, claim
 from config.privacy import PersonalParts, open_personal
 from config.recipes import tell_of_other_recipes
 from config.sections import Settings
@@ -116,18 +116,28 @@ async def open_stores(
 
 
 async def open_beside(
-    settings: Settings, containers: Sequence[Container], stack: AsyncExitStack, *, as_they_are: bool = False
+    settings: Settings,
+    containers: Sequence[Container],
+    stack: AsyncExitStack,
+    *,
+    as_they_are: bool = False,
+    builds: bool = False,
 ) -> SharedStores:
     """Open the log and the documents, even if a service uses them. SQLite lets one writer at a time use a
     file, whichever process it is in; what the service itself keeps in memory of its log and its leases is not
-    affected. ``as_they_are``: nothing that is missing is created.
+    affected.
+
+    ``as_they_are``: nothing that is missing is created. ``builds``: nobody else rebuilds or compares
+    documents in the same folder meanwhile.
 
     Raises:
-        CannotStart: a store cannot be used, or stayed away longer than the settings allow.
+        CannotStart: there is no log; a store cannot be used, or stayed away longer than the settings allow;
+            or another process rebuilds or compares.
     """
     try:
-        if as_they_are or settings.storage.is_in_cosmos:
-            await require_log(settings)
+        await require_log(settings)
+        if builds:
+            claim(settings.storage.data_dir, "storage.data_dir", stack, to=REBUILD)
         personal = await open_personal(settings, stack, as_they_are=as_they_are)
         event_store = await open_log_beside(settings, stack, personal)
         if settings.cosmos_db.endpoint:

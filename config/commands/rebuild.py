@@ -12,7 +12,6 @@ import msgspec
 
 from application.event_log import number_of
 from config.commands.folding_processes import build_in_shares, heads
-from config.folders import REBUILD, claim
 from config.garbage_collection import without_collections
 from config.progress import ProgressLine
 from config.projections import Projections
@@ -48,8 +47,7 @@ async def rebuild(settings: Settings, names: Sequence[str]) -> None:
     """
     chosen = chosen_projections(settings, names)
     async with AsyncExitStack() as stack:
-        claim(settings.storage.data_dir, "storage.data_dir", stack, to=REBUILD)
-        stores = await open_beside(settings, [each.container for each in chosen], stack)
+        stores = await open_beside(settings, [each.container for each in chosen], stack, builds=True)
         stack.enter_context(without_collections())
         try:
             if stores.file is None:
@@ -83,7 +81,7 @@ def _no_room(settings: Settings, failure: StoreFull) -> str:
 
 def another_folder(settings: Settings) -> str:
     """Return where a scratch file may be if the service's own folder has no room. A log in that folder stays
-    there, because an empty one would be created in a new folder."""
+    there: a new folder has none."""
     given = "give this command alone another DATA_DIR, with room for all documents"
     if settings.storage.is_shared:
         return given

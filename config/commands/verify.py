@@ -8,7 +8,6 @@ import click
 
 from application.event_log import number_of
 from config.commands.rebuild import another_folder, built, chosen_projections, delete_database
-from config.folders import REBUILD, claim
 from config.garbage_collection import without_collections
 from config.progress import ProgressLine
 from config.recipes import note_recipe
@@ -38,9 +37,8 @@ async def verify(settings: Settings, names: Sequence[str]) -> None:
     """
     chosen = chosen_projections(settings, names)
     async with AsyncExitStack() as stack:
-        claim(settings.storage.data_dir, "storage.data_dir", stack, to=REBUILD)
         containers = [each.container for each in chosen]
-        stores = await open_beside(settings, containers, stack, as_they_are=True)
+        stores = await open_beside(settings, containers, stack, as_they_are=True, builds=True)
         stack.enter_context(without_collections())
         try:
             scratch = scratch_in(settings.storage.data_dir / SCRATCH_FILE, stack)
