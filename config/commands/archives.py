@@ -25,7 +25,7 @@ from config.audit import NO_SIGNING_KEY, signer_of
 from config.audit_stores import AuditSources, open_audit_for_reading
 from config.commands.audit import public_keys_in
 from config.commands.cosmos_archives import open_cosmos_archive_log
-from config.folders import claim
+from config.folders import claim, claim_for_archives
 from config.postgres import require_postgres
 from config.projections import Projections
 from config.sections import Settings
@@ -66,8 +66,8 @@ async def archive(
     because nothing else has what is in them.
 
     Raises:
-        CannotStart: a store or the folder cannot be used, a file is not what was written, or a tenant's
-            events are not.
+        CannotStart: a store or the folder cannot be used, or another archive uses the folder; a file is not
+            what was written, or a tenant's events are not.
     """
     if out is None and not dry_run:
         raise CannotStart("--out DIR is missing: name the folder for the archives, or use --dry-run")
@@ -88,7 +88,7 @@ async def archive(
             if dry_run:
                 await _tell_plan(archiving, order)
             else:
-                order.out.mkdir(parents=True, exist_ok=True)
+                claim_for_archives(order.out, stack)
                 await _carry_out(archiving, order)
         except (NoArchive, OSError, Failure) as error:
             raise CannotStart(f"stopped before the end; archive again to continue: {error}") from error

@@ -1,6 +1,7 @@
 """Archives of several tenants: one that cannot go does not hold up the others, and all come back at once."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from application.archive.ports import Replacement
 from application.archived_state import archived_leaf
 from application.log_copy import Entry
 from config.commands.archives import archive
+from config.folders import claim_for_archives
 from config.main import CommandLineActions
 from config.start import CannotStart
 from infrastructure.sqlite.archive_log import SqliteArchiveLog
@@ -112,6 +114,20 @@ async def test_no_archive_is_written_over_another(log: AuditedLog, tmp_path: Pat
     for kept in (first, first.with_name(f"{first.name}.pending")):
         first.rename(kept)
         assert free(first).name == first.name.replace(".ndjson.gz", "-2.ndjson.gz")
+
+
+async def test_two_at_once_do_not_write_to_one_folder(log: AuditedLog, tmp_path: Path) -> None:
+    before, out = await log.entries(), tmp_path / "archives"
+    async with AsyncExitStack() as stack:
+        claim_for_archives(out, stack)
+        half = out / f"{FIRST}-another.ndjson.gz.part"
+        half.touch()
+        with pytest.raises(CannotStart, match=f"another archive is writing to {out}"):
+            await archive_all(log, out)
+        assert half.exists()
+        assert await log.entries() == before
+    await archive_all(log, out)
+    assert archived_of(await log.entries()) == {FIRST, LAST}
 
 
 async def test_large_things_go_into_several_files(
