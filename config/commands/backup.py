@@ -8,8 +8,8 @@
 import os
 import shutil
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -17,7 +17,7 @@ from anyio.to_thread import run_sync
 
 from application.synced_folder import sync_folder
 from config.audit import anchor_file_of
-from config.master_key import master_key_file_of
+from config.master_key import embedded_key_file_of, former_key_file_of, master_key_file_of
 from config.privacy import CopiedKeys, open_keys
 from config.sections import Settings
 from config.start import CannotStart
@@ -33,8 +33,9 @@ async def backup(settings: Settings, folder: Path) -> None:
     """Copy the files into a new folder, whether or not the service runs, and print what was copied.
 
     Raises:
-        CannotStart: the folder exists already, a file cannot be copied, or somebody is being erased; or the
-            log is in a database with its own means of backup.
+        CannotStart: the folder exists already, or half of one that another backup is writing or has left; a
+            file cannot be copied; somebody is being erased; or the log is in a database with its own means
+            of backup.
     """
     url = settings.storage.effective_event_store_url.get_secret_value()
     if settings.storage.is_shared or settings.storage.is_in_cosmos:
@@ -52,9 +53,8 @@ async def backup(settings: Settings, folder: Path) -> None:
 def _backup(settings: Settings, url: str, folder: Path) -> Sequence[str]:
     if folder.exists():
         raise CannotStart(f"{folder} already exists: name a new folder")
-    log, half = Path(url.removeprefix("sqlite:///")), folder.with_name(f"{folder.name}.half")
-    half.mkdir(parents=True, mode=0o700)
-    try:
+    log = Path(url.removeprefix("sqlite:///"))
+    with _half(folder) as half:
         with closing(open_keys(url)) as keys:
             erasures = _erasures_until_now(keys)
             if (anchors := anchor_file_of(settings)) is not None and anchors.is_file():
@@ -69,22 +69,49 @@ def _backup(settings: Settings, url: str, folder: Path) -> Sequence[str]:
         sync_folder(half)
         half.rename(folder)
         sync_folder(folder.parent)
+    return [*(f"copied {each.name}" for each in copied), *_told_of_the_master_key(settings)]
+
+
+@contextmanager
+def _half(folder: Path) -> Iterator[Path]:
+    """Yield a new folder beside the given one. If the block fails, the folder is deleted.
+
+    Raises:
+        CannotStart: it is there already. Only a person can know whether anybody is still writing to it.
+    """
+    half = folder.with_name(f"{folder.name}.half")
+    try:
+        half.mkdir(parents=True, mode=0o700)
+    except FileExistsError as error:
+        raise CannotStart(
+            f"{half} is there already: another backup is writing to it, or was killed. If none is running,"
+            " delete it and run the backup again"
+        ) from error
+    try:
+        yield half
     except BaseException:
         shutil.rmtree(half, ignore_errors=True)
         raise
-    return [*(f"copied {each.name}" for each in copied), *_told_of_the_master_key(settings)]
 
 
 def _told_of_the_master_key(settings: Settings) -> Sequence[str]:
     file = master_key_file_of(settings)
-    where = "privacy.master_key" if file is None else str(file)
+    if file is None:
+        where = "privacy.master_key"
+    elif (embedded := embedded_key_file_of(settings)) and former_key_file_of(embedded).exists():
+        where = f"{file} and {former_key_file_of(embedded)}, since `keys rotate` has not ended"
+    else:
+        where = str(file)
     return [f"not copied: {where}, without which every personal field is lost. Keep it elsewhere"]
 
 
 def _erasures_until_now(keys: CopiedKeys) -> int:
     """Return how many erasures there were. No log would record half an erasure in a copy."""
     if keys.untold():
-        raise CannotStart("an erasure is not complete: run it again in a minute")
+        raise CannotStart(
+            "an erasure is not complete: run the backup again in a minute, or, if no service runs, after"
+            " `erase` has completed it"
+        )
     return keys.erasures()
 
 

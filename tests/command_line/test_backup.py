@@ -70,6 +70,36 @@ async def test_half_an_erasure_gets_into_no_backup(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+async def test_what_a_killed_backup_has_left_is_told_and_stays(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "events.db").touch()
+    half = tmp_path / "copy.half"
+    half.mkdir()
+    (half / "events.db").touch()
+    with pytest.raises(CannotStart, match=rf"{half} is there already: .* or was killed.*, delete it"):
+        await backup(settings, tmp_path / "copy")
+    assert [each.name for each in half.iterdir()] == ["events.db"]
+    shutil.rmtree(half)
+    await backup(settings, tmp_path / "copy")
+    assert (tmp_path / "copy").is_dir()
+
+
+@pytest.mark.anyio
+async def test_the_former_master_key_is_to_be_kept_too_where_a_rotation_was_killed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = settings_in(tmp_path)
+    data = settings.storage.data_dir
+    data.mkdir()
+    for name in ("events.db", MASTER_KEY_FILE, f"{MASTER_KEY_FILE}.before"):
+        (data / name).touch()
+    await backup(settings, tmp_path / "copy")
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert f"not copied: {data / MASTER_KEY_FILE} and {data / MASTER_KEY_FILE}.before" in told
+
+
+@pytest.mark.anyio
 async def test_a_database_is_not_backed_up_by_it(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, EVENT_STORE_URL="postgresql://nobody@nowhere/x", RABBITMQ_URL="amqp://n")
     with pytest.raises(CannotStart, match="with its own tools"):
