@@ -32,6 +32,7 @@ from config.audit import anchor_file_of, signer_of
 from config.audit_stores import open_audit_for_reading
 from config.commands.audit_report import tell
 from config.commands.snapshot_check import open_snapshot_check
+from config.commands.whole_file import whole_file
 from config.key_files import key_text
 from config.privacy import keys_as_they_are, open_personal
 from config.sections import Settings
@@ -107,7 +108,7 @@ async def verify_live(
 async def export_events(
     settings: Settings, tenant: str, out: Path | None, filters: Mapping[str, str]
 ) -> None:
-    """Write a tenant's events to a file or to standard output.
+    """Write a tenant's events to a file, entirely or not at all, or to standard output.
 
     Raises:
         CannotStart: the store cannot be read, the file cannot be written, or a time or position is invalid.
@@ -133,7 +134,7 @@ async def export_events(
             reads = await reading(settings, stack)
             export = Export(stores.log, stores.index, reads, shown_event, signer_of(settings), SystemClock())
             with ExitStack() as opened:
-                target: BinaryIO = sys.stdout.buffer if out is None else opened.enter_context(out.open("wb"))
+                target: BinaryIO = sys.stdout.buffer if out is None else opened.enter_context(whole_file(out))
                 async for lines in export.chunks(wanted):
                     target.write(lines)
         except StoreUnavailable as error:

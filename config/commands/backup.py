@@ -46,7 +46,7 @@ async def backup(settings: Settings, folder: Path) -> None:
     try:
         for line in await run_sync(_backup, settings, url, folder):
             click.echo(line)
-    except (OSError, sqlite3.Error, StoreUnavailable) as error:
+    except (OSError, StoreUnavailable) as error:
         raise CannotStart(f"{folder}: the backup cannot be written: {error}") from error
 
 
@@ -116,15 +116,22 @@ def _erasures_until_now(keys: CopiedKeys) -> int:
 
 
 def _copy_database(file: Path, folder: Path) -> None:
-    """Copy the file as of one moment, including what is in the write-ahead log."""
+    """Copy the file as of one moment, including what is in the write-ahead log.
+
+    Raises:
+        CannotStart: it cannot be read, the copy cannot be written, or it is damaged.
+    """
     target = folder / file.name
-    with (
-        closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as source,
-        closing(sqlite3.connect(target)) as copy,
-    ):
-        source.execute(f"PRAGMA busy_timeout={round(_LOCK_TIMEOUT_SECONDS * 1000)}")
-        source.backup(copy)
-        (said,) = copy.execute("PRAGMA quick_check").fetchone()
+    try:
+        with (
+            closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as source,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            source.execute(f"PRAGMA busy_timeout={round(_LOCK_TIMEOUT_SECONDS * 1000)}")
+            source.backup(copy)
+            (said,) = copy.execute("PRAGMA quick_check").fetchone()
+    except sqlite3.Error as error:
+        raise CannotStart(f"{file} cannot be copied to {target}: {error}") from error
     if said != "ok":
         raise CannotStart(f"{file} is damaged: {said}")
     _sync(target)

@@ -100,6 +100,17 @@ async def test_the_former_master_key_is_to_be_kept_too_where_a_rotation_was_kill
 
 
 @pytest.mark.anyio
+async def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    settings.storage.data_dir.mkdir()
+    log = settings.storage.data_dir / "events.db"
+    log.write_bytes(b"no database" * 100)
+    with pytest.raises(CannotStart, match=f"{log} cannot be copied to .*: file is not a database"):
+        await backup(settings, tmp_path / "copy")
+    assert [each.name for each in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.anyio
 async def test_a_database_is_not_backed_up_by_it(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, EVENT_STORE_URL="postgresql://nobody@nowhere/x", RABBITMQ_URL="amqp://n")
     with pytest.raises(CannotStart, match="with its own tools"):
