@@ -2,6 +2,7 @@
 
 import logging
 import os
+import select
 import sys
 import traceback
 import warnings
@@ -50,6 +51,8 @@ def carrying_out(*, with_traceback: bool) -> CarryOut:
         except KeyboardInterrupt:
             _end(None, INTERRUPTED)
         except Exception as error:
+            if isinstance(error, BrokenPipeError) and _has_no_reader(sys.stdout):
+                _end("standard output was closed before everything was written", failed)
             if with_traceback:
                 _say("".join(traceback.format_exception(error)).rstrip())
             else:
@@ -84,6 +87,15 @@ def _empty(stream: TextIO | None) -> None:
     except OSError:
         with suppress(OSError), open(os.devnull, "wb") as nothing:
             os.dup2(nothing.fileno(), stream.fileno())
+
+
+def _has_no_reader(stream: TextIO | None) -> bool:
+    """Return whether a stream is a pipe that its reader has closed, as ``| head`` does."""
+    if stream is None:
+        return False
+    poll = select.poll()
+    poll.register(stream, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _silence() -> None:

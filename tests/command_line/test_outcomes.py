@@ -81,6 +81,12 @@ def test_other_commands_tell_it_in_a_line_too(environ: dict[str, str]) -> None:
     assert "No space left on device" in ended.stderr
 
 
+def test_a_reader_that_has_seen_enough_is_no_unexpected_error(environ: dict[str, str]) -> None:
+    ended = run_under("exec > >(exec true); wait $!;", ["projections"], environ)
+    said = "standard output was closed before everything was written\n"
+    assert (ended.returncode, ended.stderr) == (FAILED, said)
+
+
 def test_who_asks_is_told_where_it_comes_from(environ: dict[str, str]) -> None:
     ended = run_under("exec >/dev/full;", ["audit", "verify"], environ | {"LOG_LEVEL": "debug"})
     assert ended.returncode == CANNOT_TELL
