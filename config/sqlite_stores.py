@@ -94,7 +94,8 @@ async def open_sqlite_audit(path: Path, followers: SqliteDatabase, stack: AsyncE
 
 
 async def open_files_for_reading(path: Path, stack: AsyncExitStack) -> AuditSources:
-    """Open what querying and proving need, whether or not a service runs. Nothing is written.
+    """Open what querying and proving need, whether or not a service runs. Nothing is written. An index that
+    does not exist yet is empty.
 
     Raises:
         CannotStart: there is no such log.
@@ -110,12 +111,13 @@ async def open_files_for_reading(path: Path, stack: AsyncExitStack) -> AuditSour
 
     if _is_there(audit_file(path)):
         index = SqliteAuditIndex(opened(audit_file(path)))
-    else:
-        folder = stack.enter_context(TemporaryDirectory())
-        empty = SqliteDatabase(Path(folder) / "empty.db", synchronous="NORMAL")
-        stack.callback(empty.close)
-        index = SqliteAuditIndex(empty)
-        await index.create()
+        if await index.exists():
+            return AuditSources(SqliteStoredLog(opened(path)), index)
+    folder = stack.enter_context(TemporaryDirectory())
+    empty = SqliteDatabase(Path(folder) / "empty.db", synchronous="NORMAL")
+    stack.callback(empty.close)
+    index = SqliteAuditIndex(empty)
+    await index.create()
     return AuditSources(SqliteStoredLog(opened(path)), index)
 
 

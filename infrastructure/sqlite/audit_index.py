@@ -59,6 +59,8 @@ def _value(name: str) -> str:
 
 _sql = Statements("main", _value)
 
+_EXISTS = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'audit_sealed'"
+
 _HEAD = "INSERT INTO audit_heads (tenant, number, position, chain, latest_at)"
 _GOES_ON = (
     "ON CONFLICT (tenant) DO UPDATE SET number = excluded.number, position = excluded.position,"
@@ -70,7 +72,7 @@ _ADD = "INSERT OR FAIL INTO audit_events"
 
 
 class SqliteAuditIndex:
-    """The index of one log. If the file is only read, it may be missing, and the index is empty then."""
+    """The index of one log."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
@@ -79,6 +81,11 @@ class SqliteAuditIndex:
         """Create the tables that are missing."""
         await self._database.execute(*_SCHEMA)
         await self._database.tune(cache_kib=_CACHE_KIB, checkpoint_pages=_CHECKPOINT_PAGES)
+
+    async def exists(self) -> bool:
+        """Return whether the file has its tables. They are created together, after the file: a process that
+        is killed in between, or whose disk is full, leaves a file without tables."""
+        return bool(await self._database.select(_EXISTS))
 
     async def reached(self, partition: str) -> str | None:
         """Return the position of the log up to which the index is complete."""

@@ -28,6 +28,12 @@ database."""
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 """The second error means that not even the index of the write-ahead log has room."""
 
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_PRIMARY = 0xFF
+"""The bits of SQLite's error code that say the kind of error. The others say where in SQLite it arose."""
+
+_WHAT_TO_DO = "docs/runbooks/store-outage.md says for each file what to do: it may be derived data"
+
 
 class SqliteDatabase:
     """Connections to one file in WAL mode.
@@ -228,6 +234,7 @@ class failures_translated:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if isinstance(error, _AWAY) or type(error) is sqlite3.DatabaseError:
-            is_full = getattr(error, "sqlite_errorcode", None) in _FULL
-            kind_of_failure = StoreFull if is_full else StoreUnavailable
-            raise kind_of_failure(f"{self._path}: {reason_of(error)}") from error
+            code = getattr(error, "sqlite_errorcode", 0)
+            kind_of_failure = StoreFull if code in _FULL else StoreUnavailable
+            advice = f" ({_WHAT_TO_DO})" if code & _PRIMARY in _DAMAGED else ""
+            raise kind_of_failure(f"{self._path}: {reason_of(error)}{advice}") from error

@@ -395,8 +395,19 @@ class TestSqliteDocuments(LastingDocumentsCases):
 
     def test_a_file_that_is_no_database_is_said_to_be_none(self, tmp_path: Path) -> None:
         (tmp_path / "documents.db").write_text("a letter, and not a database " * 40)
-        with pytest.raises(StoreUnavailable, match="not a database"):
+        with pytest.raises(StoreUnavailable, match=r"not a database \(docs/runbooks/store-outage.md says"):
             SqliteDatabase(tmp_path / "documents.db", synchronous="NORMAL")
+
+    async def test_a_file_whose_pages_are_damaged_is_said_to_be_so_and_what_to_do(
+        self, tmp_path: Path
+    ) -> None:
+        async with self.opened(tmp_path):
+            pass
+        file = tmp_path / "documents.db"
+        file.write_bytes(file.read_bytes()[:4096])
+        with pytest.raises(StoreUnavailable, match=r"malformed \(docs/runbooks/store-outage.md says"):
+            async with self.opened(tmp_path):
+                pass
 
     def test_a_folder_that_is_missing_is_unavailable(self, tmp_path: Path) -> None:
         with pytest.raises(StoreUnavailable, match="unable to open"):

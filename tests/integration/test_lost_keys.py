@@ -21,6 +21,7 @@ from config.master_key import MASTER_KEY_FILE
 from config.privacy import keys_as_they_are, open_personal
 from config.sections import Settings
 from config.start import CannotStart
+from infrastructure.sqlite.audit_index import audit_file
 from infrastructure.sqlite.personal_keys import keys_file
 from tests.application.logs import UNVERIFIED
 from tests.audit_trail import AuditedLog, audited_log, comment, kinds, verified_store
@@ -212,3 +213,14 @@ async def test_a_start_looks_at_a_bounded_part_of_the_log(
     restored.lose([newest])
     (said,) = await restored.start()
     assert said["key_ids"] == [newest]
+
+
+async def test_an_index_that_a_killed_start_left_without_tables_keeps_no_later_start_away(
+    tmp_path: Path,
+) -> None:
+    settings = settings_in(tmp_path, PRIVACY_MASTER_KEY=base64.b64encode(MASTER).decode())
+    async with AsyncExitStack() as stack:
+        restored = await filled(settings, stack, tmp_path, None, None)
+        audit_file(settings.storage.data_dir / "events.db").unlink()
+        audit_file(settings.storage.data_dir / "events.db").touch()
+        assert await restored.start() == []
