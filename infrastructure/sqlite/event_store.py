@@ -1,9 +1,10 @@
 """The library's settings and connections for an event log in a SQLite file."""
 
+import os
 import sqlite3
 from pathlib import Path
 
-from eventsourcing.persistence import InterfaceError
+from eventsourcing.persistence import InterfaceError, OperationalError
 from eventsourcing.sqlite import (
     SQLITE3_DEFAULT_LOCK_TIMEOUT,
     SQLiteConnection,
@@ -25,7 +26,28 @@ append is a statement of its own."""
 
 class LogPool(SQLiteConnectionPool):
     """The library's pool, whose connections keep several prepared statements. Those of the library keep
-    one."""
+    one.
+
+    An open connection goes on with its file when that is moved, deleted or replaced, as by a restore under a
+    running service. What is then appended would be gone at the next start, so no connection is issued.
+    """
+
+    _file: tuple[int, int] | None = None
+
+    def get_connection(
+        self, timeout: float | None = None, *, is_writer: bool | None = None
+    ) -> SQLiteConnection:
+        """Return a connection, as the library does.
+
+        Raises:
+            OperationalError: the path no longer leads to the file that was opened.
+        """
+        if self._file is not None and self._file != _identity(self.db_name):
+            raise OperationalError(
+                f"{self.db_name} was moved, deleted or replaced while it was in use: put it back, or stop the"
+                " service and restore the log (docs/runbooks/store-outage.md)"
+            )
+        return super().get_connection(timeout, is_writer=is_writer)
 
     def _create_connection(self) -> SQLiteConnection:
         try:
@@ -43,7 +65,20 @@ class LogPool(SQLiteConnectionPool):
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         connection.row_factory = sqlite3.Row
+        if self._file is None:
+            self._file = _identity(self.db_name)
         return SQLiteConnection(connection, max_age=self.max_age)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return the device and the number of a file, or None if there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise OperationalError(f"{path}: {error.strerror}") from error
+    return found.st_dev, found.st_ino
 
 
 class LogFactory(SQLiteFactory):

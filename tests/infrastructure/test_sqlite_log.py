@@ -6,9 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import OperationalError, StoredEvent
 
-from application.event_log import EventLog
+from application.event_log import PARTITION, EventLog
 from infrastructure.sqlite.event_store import sqlite_log_settings
 from infrastructure.sqlite.many_rows import Rows, Statement, insertion
 from infrastructure.sqlite.recorder import SELECT_STREAMS, LogRecorder
@@ -30,6 +30,26 @@ def test_the_processs_environment_has_no_say(monkeypatch: pytest.MonkeyPatch, tm
     log = EventLog(sqlite_log_settings(tmp_path / "here.db"))
     log.close()
     assert {path.name for path in tmp_path.iterdir()} == {"here.db"}
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_log_whose_file_is_no_longer_there_accepts_nothing_that_the_next_start_would_not_find(
+    tmp_path: Path, restored: bool
+) -> None:
+    path, aside = tmp_path / "here.db", tmp_path / "aside.db"
+    log = EventLog(sqlite_log_settings(path))
+    assert isinstance(log.recorder, LogRecorder)
+    log.recorder.append_together([some_events("first", 1)])
+    path.rename(aside)
+    if restored:
+        path.touch()
+    with pytest.raises(OperationalError, match="moved, deleted or replaced while it was in use"):
+        log.recorder.append_together([some_events("second", 1)])
+    with pytest.raises(OperationalError, match="moved, deleted or replaced"):
+        log.recorder.select_after(PARTITION, 0, 10)
+    aside.rename(path)
+    log.recorder.append_together([some_events("second", 1)])
+    log.close()
 
 
 @pytest.fixture
