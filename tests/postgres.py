@@ -58,3 +58,14 @@ def away(url: str) -> Iterator[None]:
         yield
     finally:
         allow(True)
+
+
+def exchange(url: str, other: str) -> None:
+    """Give a database the name of another, and that one its name, which ends their connections."""
+    with _administrator(url) as (connection, name):
+        other_name = str(conninfo_to_dict(other)["dbname"])
+        between = f"{name}_aside"
+        with away(url), away(other):
+            for old, new in ((name, between), (other_name, name), (between, other_name)):
+                statement = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+                connection.execute(statement.format(sql.Identifier(old), sql.Identifier(new)))

@@ -26,6 +26,7 @@ from eventsourcing.utils import get_topic
 from psycopg import Connection
 from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from psycopg.rows import tuple_row
+from psycopg.types.composite import CompositeInfo
 
 from application.event_log import MAX_VERSION, Append, Ids, OneOrder
 from application.log_batches import BATCH_BYTES, BATCH_EVENTS, PAGE_BYTES
@@ -225,8 +226,17 @@ def _configure_connections_of(datastore: PostgresDatastore, timelines: Timelines
         configure(connection)
         send_arrays_in_binary(connection)
         timelines.look(connection)
+        _renew_types(datastore, connection)
 
     datastore.pool._configure = configured
+
+
+def _renew_types(datastore: PostgresDatastore, connection: Connection[Any]) -> None:
+    """Look up again the types that rows are sent as. The library does so once, and in a database that was
+    restored from a dump they have other numbers."""
+    names = datastore.psycopg_type_adapters
+    found = {name: CompositeInfo.fetch(connection, f"{datastore.schema}.{name}") for name in names}
+    datastore.psycopg_type_adapters = {name: info for name, info in found.items() if info is not None}
 
 
 TOPIC = get_topic(LogRecorder)

@@ -2,7 +2,8 @@
 
 A server that takes over from another, or begins from a backup, begins its own timeline. Commits of the old
 timeline may be lost, their ids are given again, and nothing else tells of it. So each new connection is asked
-once for its timeline; a command, a read or a write costs nothing more.
+once for its timeline; a command, a read or a write costs nothing more. A restored dump that takes the place
+of the database counts as another timeline.
 """
 
 from threading import Lock
@@ -16,9 +17,11 @@ from psycopg.rows import tuple_row
 _SEEN = (
     "SELECT CASE WHEN NOT pg_is_in_recovery() THEN"
     " (SELECT system_identifier FROM pg_control_system())"
-    " || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) END"
+    " || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)"
+    " || '/' || (SELECT oid FROM pg_database WHERE datname = current_database()) END"
 )
-"""The database cluster and its timeline, or NULL on a standby, which may be about to begin one."""
+"""The database cluster, its timeline, and the database itself: a dump may have been restored under the name.
+NULL on a standby, which may be about to begin a timeline."""
 
 log = structlog.get_logger(__name__)
 

@@ -26,6 +26,7 @@ from application.event_log import EventLog
 from infrastructure.postgres.recorder import _SELECT_BEFORE, _SELECT_STREAM, _SELECT_STREAMS, LogRecorder
 from infrastructure.postgres.timelines import Timelines
 from tests.application.logs import open_logs, postgres_settings
+from tests.postgres import exchange
 
 pytestmark = pytest.mark.postgres
 
@@ -253,6 +254,22 @@ def test_what_was_decided_before_the_server_was_another_is_not_stored(recorder: 
     assert [type(each).__mro__[1] for each in refused] == [IntegrityError] * 2
     assert ids_of(recorder) == {}
     assert recorder.append_together(appends, recorder.switches) == [[1], [2]]
+
+
+def test_a_database_that_was_restored_under_the_name_is_gone_on_with_as_after_a_failover(
+    recorder: LogRecorder, postgres_store_url: str, other_postgres_store_url: str
+) -> None:
+    recorder.append_together([events("a", 1)])
+    with open_logs(postgres_settings(other_postgres_store_url)) as logs:
+        restored = recorder_of(logs.open())
+        restored.append_together([events("b", 1)])
+    decided_at = recorder.switches
+    exchange(postgres_store_url, other_postgres_store_url)
+    assert ids_of(recorder) == {("b", 1): 1}
+    assert recorder.switches == decided_at + 1
+    (refused,) = recorder.append_together([events("a", 2)], decided_at)
+    assert isinstance(refused, IntegrityError)
+    assert recorder.append_together([events("a", 1)], recorder.switches) == [[2]]
 
 
 def test_a_server_that_does_not_tell_its_timeline_is_of_use_all_the_same(
