@@ -162,16 +162,17 @@ class Archiving:
         """Put the events of an archive back in their places. Return how many were missing there.
 
         Raises:
-            NoArchive: the file is not what was written.
+            NoArchive: the file is not what was written, or it is of another log.
         """
         await run_sync(archive_file.verify, file, self._keys)
-        restored = 0
+        restored, found = 0, False
         partition = self._log.partition_of(archive_file.tenant_of(file))
         things = _by_stream(archive_file.entries_in(file))
         for some in _lots([[thing] for thing in things.values()], self._archive.at_once):
             entries = [entry for family in some for thing in family for entry in thing]
             here = await all_of(self._log.at(partition, [entry.id for entry in entries]))
             places = [(entry, await self._place(entry, here.get(entry.id))) for entry in entries]
+            found = found or any(place is not None for _, place in places)
             replacements = [
                 Replacement(place, entry.state)
                 for entry, place in places
@@ -179,6 +180,8 @@ class Archiving:
             ]
             if replacements and await self._archive.replace(replacements, ()):
                 restored += len(replacements)
+        if not found:
+            raise archive_file.NoArchive(f"{file}: this log has none of its events, not even their hashes")
         return restored
 
     async def _place(self, entry: Entry, here: Entry | None) -> Entry | None:

@@ -13,7 +13,7 @@ from application.archive.archive_file import free
 from application.archive.ports import Replacement
 from application.archived_state import archived_leaf
 from application.log_copy import Entry
-from config.commands.archives import archive
+from config.commands.archives import archive, restore
 from config.folders import claim_for_archives
 from config.main import CommandLineActions
 from config.start import CannotStart
@@ -73,6 +73,14 @@ async def test_the_files_of_a_folder_are_restored_by_one_command(log: AuditedLog
     )
     assert told.exit_code == 0, told.output
     assert await log.entries() == before
+
+
+async def test_an_archive_of_another_log_is_not_said_to_be_restored(log: AuditedLog, tmp_path: Path) -> None:
+    await archive_all(log, tmp_path / "archives")
+    (file, _) = sorted((tmp_path / "archives").iterdir())
+    log.sql("DELETE FROM stored_events")
+    with pytest.raises(CannotStart, match=f"{file}: this log has none of its events"):
+        await restore(log.settings, [file], [])
 
 
 async def test_a_damaged_archive_that_was_begun_is_named_and_holds_up_nothing_else(
